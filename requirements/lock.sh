@@ -1,0 +1,11 @@
+#!/bin/sh
+# Writes the hashed lock files anew from pyproject.toml (uv from PyPI does the resolving; no registry is named in them).
+# product.txt: what an image holds.  run.txt: that, and nginx and a Redis-compatible server, for `make run`.  test.txt: all.
+set -eu
+cd "$(dirname "$0")/.."
+uv=${UV:-uv}
+lock() { "$uv" pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 --generate-hashes \
+         --no-header --no-emit-index-url --no-annotate --quiet "$@"; }
+lock -o requirements/product.txt
+lock --extra servers -c requirements/product.txt -o requirements/run.txt
+lock --extra servers --extra test -c requirements/run.txt -o requirements/test.txt
