@@ -87,11 +87,12 @@ class Emulator:
         after: int = 0,
         route: str | None = None,
         credential: str | None = None,
+        probability: float = 1.0,
         **params: Any,
     ) -> None:
         """Queue something to go wrong; `times=None` means until `reset`."""
-        fault = {"name": name, "times": times, "after": after, "route": route, "credential": credential}
-        self.control("POST", "faults", {**fault, "params": params})
+        where = {"route": route, "credential": credential, "probability": probability}
+        self.control("POST", "faults", {"name": name, "times": times, "after": after, **where, "params": params})
 
     def stats(self) -> dict[str, Any]:
         """Counters, log, hang-ups and what else the stand-in tells."""

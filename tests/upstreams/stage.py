@@ -5,11 +5,13 @@ listens on 127.0.0.1, and ends on SIGTERM. Tests steer it over HTTP:
 
     POST /__emu__/reset                      forget faults, counters and state
     POST /__emu__/set     {name: value}      settings of this stand-in (its module lists them)
-    POST /__emu__/faults  {"name": ..., "times": 1 | null, "after": 0, "route": null, "credential": null, "params": {}}
+    POST /__emu__/faults  {"name": ..., "times": 1 | null, "after": 0, "route": null, "credential": null,
+                           "probability": 1.0, "params": {}}
     GET  /__emu__/stats                      {"counts": {...}, "log": [...], "hangups": [...], ...}
 
 A fault applies to the next `times` requests (null: until reset) that match its route and credential, after letting
-`after` matching requests pass. Times in logs are `time.time()` seconds, so that a test in another process compares.
+`after` matching requests pass. A fault's route also matches the routes below it (`rpc` matches `rpc/db/get_chat_session`).
+A setting or a fault that the stand-in does not know is refused with 400. Times in logs are `time.time()` seconds, so that a test in another process compares.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -36,13 +39,26 @@ class Fault(msgspec.Struct):
     after: int = 0
     route: str | None = None
     credential: str | None = None
+    probability: float = 1.0
     params: dict[str, Any] = {}
+
+    def matches(self, route: str, credential: str | None) -> bool:
+        """Whether this request is one of those meant."""
+        below = self.route is None or route == self.route or route.startswith(self.route.rstrip("/") + "/")
+        return below and self.credential in (None, credential)
 
 
 class Stage:
     """The steering wheel of one stand-in: faults waiting to happen, counters, and what was seen."""
 
-    def __init__(self, on_reset: Callable[[], None] = lambda: None, more_stats: Callable[[], dict[str, Any]] = dict):
+    def __init__(
+        self,
+        on_reset: Callable[[], None] = lambda: None,
+        more_stats: Callable[[], dict[str, Any]] = dict,
+        on_set: Callable[[dict[str, Any]], None] = lambda _: None,
+        known_faults: Container[str] | None = None,
+    ):
+        """`on_set` sees all settings before they count and raises ValueError to refuse them."""
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
         self.log: list[dict[str, Any]] = []
@@ -50,15 +66,20 @@ class Stage:
         self.settings: dict[str, Any] = {}
         self._on_reset = on_reset
         self._more_stats = more_stats
+        self._on_set = on_set
+        self._known_faults = known_faults
+        self._dice = random.Random(0)  # the same run of luck in every process
 
-    def fault(self, route: str, credential: str | None = None) -> Fault | None:
-        """Take the first queued fault that matches this request, or None."""
+    def fault(self, route: str, credential: str | None = None, among: Container[str] | None = None) -> Fault | None:
+        """Take the first queued fault that matches this request (and is `among` these names), or None."""
         for fault in self.faults:
-            if fault.route not in (None, route) or fault.credential not in (None, credential):
+            if not fault.matches(route, credential) or (among is not None and fault.name not in among):
                 continue
             if fault.after > 0:
                 fault.after -= 1
                 return None
+            if self._dice.random() >= fault.probability:
+                continue
             if fault.times is not None:
                 fault.times -= 1
                 if fault.times <= 0:
@@ -89,15 +110,27 @@ class Stage:
     async def _reset(self, _: web.Request) -> web.Response:
         for box in (self.faults, self.counts, self.log, self.hangups, self.settings):
             box.clear()
+        self._dice.seed(0)
         self._on_reset()
         return web.json_response({})
 
     async def _set(self, request: web.Request) -> web.Response:
-        self.settings.update(await request.json())
+        settings = {**self.settings, **await request.json()}
+        try:
+            self._on_set(settings)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self.settings.update(settings)
         return web.json_response(self.settings)
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        self.faults.append(msgspec.convert(await request.json(), Fault))
+        try:
+            fault = msgspec.convert(await request.json(), Fault)
+        except msgspec.ValidationError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        if self._known_faults is not None and fault.name not in self._known_faults:
+            return web.json_response({"error": f"no fault is called {fault.name!r}"}, status=400)
+        self.faults.append(fault)
         return web.json_response({"queued": len(self.faults)})
 
     async def _stats(self, _: web.Request) -> web.Response:
