@@ -10,8 +10,9 @@ listens on 127.0.0.1, and ends on SIGTERM. Tests steer it over HTTP:
     GET  /__emu__/stats                      {"counts": {...}, "log": [...], "hangups": [...], ...}
 
 A fault applies to the next `times` requests (null: until reset) that match its route and credential, after letting
-`after` matching requests pass. A fault's route also matches the routes below it (`rpc` matches `rpc/db/get_chat_session`).
-A setting or a fault that the stand-in does not know is refused with 400. Times in logs are `time.time()` seconds, so that a test in another process compares.
+`after` matching requests pass. Its route also matches the routes below it (`rpc` matches `rpc/db/get_chat_session`).
+A setting or a fault that the stand-in does not know is refused with 400. Times in logs are `time.time()` seconds, so
+that a test in another process compares.
 """
 
 from __future__ import annotations
