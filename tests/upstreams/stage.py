@@ -22,6 +22,8 @@ import asyncio
 import json
 import random
 import signal
+import socket
+import struct
 import sys
 import time
 from collections import Counter
@@ -143,8 +145,11 @@ class Stage:
 def reset_connection(request: web.Request) -> None:
     """Break the socket as a crashed peer does: RST, no terminal chunk, no FIN."""
     transport = request.transport
-    if transport is not None:
-        transport.abort()
+    if transport is None:
+        return
+    # Without a zero linger, closing a socket sends FIN, which reads as a polite end of the body.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def serve(app: web.Application, argv: list[str] | None = None) -> None:
