@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,7 +78,8 @@ class Emulator:
 
     def set(self, **settings: Any) -> dict[str, Any]:
         """Change settings of the stand-in (its module lists them); the others stay."""
-        return self.control("POST", "set", settings)
+        known: dict[str, Any] = self.control("POST", "set", settings)
+        return known
 
     def fault(
         self,
@@ -96,9 +98,10 @@ class Emulator:
 
     def stats(self) -> dict[str, Any]:
         """Counters, log, hang-ups and what else the stand-in tells."""
-        return self.control("GET", "stats")
+        told: dict[str, Any] = self.control("GET", "stats")
+        return told
 
-    def until(self, true: Any, seconds: float = 3.0) -> dict[str, Any]:
+    def until(self, true: Callable[[dict[str, Any]], Any], seconds: float = 3.0) -> dict[str, Any]:
         """The first stats for which `true(stats)` holds; fails loudly when they never come."""
         deadline = time.monotonic() + seconds
         while not true(stats := self.stats()):
