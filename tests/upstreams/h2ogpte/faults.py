@@ -34,7 +34,7 @@ Answers on the socket (scene.py; route "ws"), places are before_cx, after_cx, mi
     ce_rate_limit ce_cost ce_context ce_timeout ce_model    `ce` with the texts of the page. params: at, retry_after
     cp_error        a `cp` carries a non-empty `error`. params: error, after (1)
     batch           several objects in one message. params: size (null: all)
-    blank_lines     empty lines around every object
+    blank_lines     empty lines around every object (the official client 1.7.5 itself stumbles over this one)
     crlf            every object ends in CRLF
     unknown_t       frames of a kind nobody knows in between, and a `cu` before the end
     foreign         frames of another session, and of another question, in between

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 import uuid
 from typing import Any
 
@@ -82,6 +83,10 @@ def before(world: World) -> Middleware:
         except Refused as refused:
             body = worded(request.path, refused.status, refused.message, refused.error_type)
             return web.json_response(body, status=refused.status)
+        except (LookupError, TypeError, ValueError) as error:  # of a body that is not what the door expects
+            traceback.print_exc()
+            world.stage.note("malformed_requests", path=request.path, why=repr(error))
+            return web.json_response(worded(request.path, 400, f"malformed request: {error!r}"), status=400)
 
     return happen
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -61,7 +61,7 @@ class Answer(msgspec.Struct):
         return {"message_type": "usage_stats", "content": json.dumps(stats)}
 
 
-def answer(asked: Asked, models: list[str], most_tokens: int, fixed: str | None = None) -> Answer:
+def answer(asked: Asked, models: Sequence[str], most_tokens: int, fixed: str | None = None) -> Answer:
     """The reply to this, cut at `max_new_tokens`."""
     tokens = _TOKEN.findall(fixed if fixed is not None else _reply(asked))
     most = asked.llm_args.get("max_new_tokens", most_tokens)

@@ -250,7 +250,7 @@ class Rpc:
         llm = params.get("llm")
         if not self._world.knows(llm):
             return {"error": f"unknown model: {llm}"}
-        return self._world.answer_question(account, llm, params)
+        return self._world.answer_question(account, llm, {**params, "question": params["prompt"]})
 
 
 def _array(body: bytes, least: int = 1) -> list[Any]:

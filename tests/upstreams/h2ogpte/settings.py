@@ -8,13 +8,13 @@ import msgspec
 
 GUEST_WORKSPACE = "workspaces/h2ogpte-guest"
 
-MODELS = [
+MODELS = (
     "auto-small",
     "claude-sonnet-4-5-20250929",
     "deepseek-ai/DeepSeek-R1",
     "gpt-4o",
     "gemini-2.5-flash",
-]
+)
 
 
 class Login(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,8 +33,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     # who may come in
     guests: bool = True
-    api_keys: list[str] = ["sk-h2o-test"]
-    logins: list[Login] = []
+    api_keys: tuple[str, ...] = ("sk-h2o-test",)
+    logins: tuple[Login, ...] = ()
     guest_calls: int | None = None  # RPC calls and handshakes until a guest's cookie expires (401)
     guest_seconds: float | None = None
     guest_quota: int | None = None  # questions of one guest
@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     delete_mode: Literal["works", "fails", "hangs"] = "works"
 
     # the model
-    models: list[str] = MODELS
+    models: tuple[str, ...] = MODELS
     reply: str | None = None  # a fixed reply instead of the model's
     chunk: int = 8
     chunk_by: Literal["characters", "bytes"] = "characters"  # bytes: as many whole characters as fit

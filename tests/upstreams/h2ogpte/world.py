@@ -134,7 +134,7 @@ class World:
         counts = self.stage.counts
         named = (
             "guests_issued renewals csrf_mismatches expired_calls cross_credential_use deleted_session_use "
-            "unknown_session_use duplicate_questions stop_calls invalid_questions"
+            "unknown_session_use session_mismatch duplicate_questions stop_calls invalid_questions malformed_requests"
         )
         return {
             **{name: counts[name] for name in named.split()},
