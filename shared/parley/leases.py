@@ -1,0 +1,77 @@
+"""Credential, Session, Lease: plain values that travel from the vault to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from parley.catalog import Upstream
+from parley.sealed import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret that opens an upstream, at one point of its life.
+
+    `generation` grows with every renewal. `epoch` grows when a renewal made another account of it, and with that all
+    its sessions are lost. `parts` are what the provider needs: `{"value": ...}`, or several named parts.
+    """
+
+    id: str
+    alias: str
+    parts: Mapping[str, Secret]
+    generation: int = 1
+    epoch: int = 1
+    guest: bool = False
+    proxy: Secret | None = None
+    base_url: str | None = None
+
+    def part(self, name: str = "value") -> str:
+        """The named part in clear, for sending; empty when there is none."""
+        secret = self.parts.get(name)
+        return secret.reveal() if secret else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Warm upstream state made from a credential; used by one answer, then closed."""
+
+    id: str
+    credential: str
+    epoch: int
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to use one credential (and perhaps a session of it) for one answer."""
+
+    id: str
+    upstream: Upstream
+    credential: Credential
+    session: Session | None = None
+    probe: bool = False
+    """This answer is the one that finds out whether a rested credential works again."""
+    shared: bool = True
+    """False when it was lent without Redis, from this process's own share."""
+    renewed: dict[str, Secret] | None = field(default=None)
+    """Set by a provider when the upstream rolled the secret under way (a Set-Cookie); kept if still the newest."""
+
+    @property
+    def base_url(self) -> str:
+        """Where to send: the credential's own place, or the upstream's; without a trailing slash."""
+        return (self.credential.base_url or self.upstream.base_url).rstrip("/")
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy of the credential, or of the upstream."""
+        chosen = self.credential.proxy or self.upstream.proxy
+        return chosen.reveal() if chosen else None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a provider gives back when it renewed a credential."""
+
+    parts: Mapping[str, Secret]
+    same_account: bool = True
+    """False: this is another account now, and the sessions of the old one are out of reach."""

@@ -1,0 +1,36 @@
+"""Code that speaks to one kind of service: one file or small folder each, and one line in `PROVIDERS`.
+
+A provider is made once per upstream and process, and keeps nothing of any answer: two answers share no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from parley.catalog import Upstream
+from parley.chat.demands import Feature
+from parley.chat.events import Events
+from parley.chat.prompt import Prompt
+from parley.leases import Lease
+from parley.providers.echo import Echo
+from parley.transports import Net
+
+
+class Provider(Protocol):
+    """Answers prompts. What else it can do is in `parley.providers.optional`."""
+
+    features: frozenset[Feature]
+
+    def stream(self, prompt: Prompt, lease: Lease) -> Events:
+        """Answer `prompt` (its `model` is the upstream's name) with the credential and session of `lease`.
+
+        Yields events by the grammar of `parley.chat.events`; raises Failure. When it is closed (the caller hung up),
+        it closes its connection to the upstream at once.
+        """
+        ...
+
+
+PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
+    "echo": Echo,
+}

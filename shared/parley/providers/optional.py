@@ -1,0 +1,57 @@
+"""What a provider may do besides answering. Each ability is a protocol of one or two methods; the keeper and the relay
+look for them with isinstance, and a provider that lacks one simply does not have the method."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from parley.leases import Credential, Lease, Renewal, Session
+
+
+@runtime_checkable
+class OpensSessions(Protocol):
+    """Answers need a session made beforehand, which is used once."""
+
+    async def open_session(self, credential: Credential) -> Session:
+        """Make a session upstream. Raises Failure."""
+        ...
+
+    async def close_sessions(self, credential: Credential, ids: list[str]) -> None:
+        """Delete sessions upstream; an id that is unknown there counts as deleted. Raises Failure."""
+        ...
+
+
+@runtime_checkable
+class FindsOrphans(Protocol):
+    """Can list the sessions that a credential has upstream, so that ones nobody remembers are deleted."""
+
+    async def list_sessions(self, credential: Credential) -> list[str]:
+        """Ids of all sessions of this credential. Raises Failure."""
+        ...
+
+
+@runtime_checkable
+class RenewsCredential(Protocol):
+    """Can renew an expired sign-in, or sign in as a guest where the credential is a guest's empty place."""
+
+    async def renew(self, credential: Credential) -> Renewal:
+        """Return new parts. Raises Failure when the upstream does not give any."""
+        ...
+
+
+@runtime_checkable
+class ProbesCredential(Protocol):
+    """Can find out, without a cost, whether a credential works."""
+
+    async def probe(self, credential: Credential) -> None:
+        """Return when it works. Raises Failure (a CredentialFailure when the credential is at fault)."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """Can ask the upstream which models it has."""
+
+    async def models(self, lease: Lease) -> list[str]:
+        """Model ids, in the upstream's order. Raises Failure."""
+        ...
