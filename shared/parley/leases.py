@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from parley.catalog import Upstream
 from parley.sealed import Secret
@@ -53,7 +53,9 @@ class Lease:
     """This answer is the one that finds out whether a rested credential works again."""
     shared: bool = True
     """False when it was lent without Redis, from this process's own share."""
-    renewed: dict[str, Secret] | None = field(default=None)
+    active: float = 0.0
+    """When the provider last saw the upstream alive though wordless, on the event loop's clock."""
+    renewed: dict[str, Secret] | None = None
     """Set by a provider when the upstream rolled the secret under way (a Set-Cookie); kept if still the newest."""
 
     @property

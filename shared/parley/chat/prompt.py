@@ -185,7 +185,7 @@ class Prompt(Struct):
     web_search_options: dict[str, Any] | None = None
     moderation: dict[str, Any] | None = None
     raw: dict[str, Any] = field(name="", default_factory=dict)
-    """The request as it came, for upstreams that speak the same API. Never read from the wire: it is set after parsing."""
+    """The request as it came, for upstreams that speak the same API. Set after parsing, never read from the wire."""
 
     @property
     def limit(self) -> int | None:

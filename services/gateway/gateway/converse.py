@@ -1,0 +1,57 @@
+"""The path of a request, on one screen: route, lease and stream with failover, trim, count, account."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from parley.catalog import Caller
+from parley.chat.answer import Answer
+from parley.chat.events import Events, Usage
+from parley.chat.prompt import Prompt
+from parley.clock import monotonic
+from parley.tokens import count
+
+from gateway.accounting import Tally
+from gateway.counting import counted
+from gateway.relay import Relay
+from gateway.routing import Directory
+from gateway.trim import Trim
+
+
+@dataclass(frozen=True, slots=True)
+class Converse:
+    """Answers prompts: called with a prompt, gives its events."""
+
+    directory: Directory
+    relay: Relay
+
+    async def __call__(self, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
+        """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
+        tally.caller, tally.model = caller.name, prompt.model
+        plan = self.directory.plan(prompt)
+        native = frozenset.intersection(*(place.provider.features for place in plan))
+        trim = Trim(
+            [] if "stop" in native else prompt.stops,
+            None if "max_tokens" in native else prompt.limit,
+            count,
+        )
+        said = Answer()
+        try:
+            async with aclosing(self.relay.answer(plan, prompt, tally)) as events:
+                async for event in events:
+                    if tally.first_event is None:
+                        tally.first_event = monotonic()
+                    for piece in trim.feed(event):
+                        said.add(piece)
+                        if not isinstance(piece, Usage):
+                            yield piece
+                    if trim.done:
+                        break
+            if said.usage is None:
+                said.usage = await counted(prompt, said)
+            tally.usage = said.usage
+            yield said.usage
+        finally:
+            if tally.usage is None and tally.first_event is not None:  # hung up or broken off: what it came to by then
+                tally.usage = await counted(prompt, said)

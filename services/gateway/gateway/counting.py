@@ -1,0 +1,29 @@
+"""Usage where the upstream does not say it: counted with a real tokenizer, and marked as estimated."""
+
+from __future__ import annotations
+
+import asyncio
+
+from parley.chat.answer import Answer
+from parley.chat.events import Usage
+from parley.chat.prompt import Prompt
+from parley.tokens import count, prompt_tokens
+
+_LONG = 20_000  # characters; counting more than that takes milliseconds, which the event loop is not to wait for
+
+
+async def counted(prompt: Prompt, answer: Answer) -> Usage:
+    """Count what was asked and what was said."""
+    said = "".join(
+        piece
+        for choice in answer.choices.values()
+        for piece in (*choice.text, *choice.thought, *choice.refusal, *(a for c in choice.calls for a in c.arguments))
+    )
+    size = len(said) + sum(len(str(message.content or "")) for message in prompt.messages)
+    if size > _LONG:
+        return await asyncio.to_thread(_count, prompt, said)
+    return _count(prompt, said)
+
+
+def _count(prompt: Prompt, said: str) -> Usage:
+    return Usage(prompt_tokens(prompt), count(said), measured=False)

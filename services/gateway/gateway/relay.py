@@ -1,0 +1,131 @@
+"""The relay: asks one target after another until one speaks, and passes on what it says.
+
+Retry and failover happen before the first event only; two answers are never spliced. Whatever was lent is given back
+on every way out of here, exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from parley.chat.events import Event, Events, Stop
+from parley.chat.prompt import Prompt
+from parley.clock import monotonic, sleep
+from parley.errors import Failure, LimitReached, UpstreamTruncated
+from parley.leases import Lease
+from parley.providers.optional import OpensSessions, RenewsCredential
+from parley.state.vault import Vault
+
+from gateway.accounting import Tally
+from gateway.drain import draining
+from gateway.patience import patiently
+from gateway.routing import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where leases come from, and how often and how long a request may try."""
+
+    vault: Vault
+    attempts: int
+    """Most attempts at upstreams per request, over all targets."""
+    queue_seconds: float
+    """Longest wait for a busy credential."""
+
+    async def answer(self, plan: Sequence[Place], prompt: Prompt, tally: Tally) -> Events:
+        """The events of the first place that speaks. Raises the Failure that says most about why none did."""
+        give_up = monotonic() + self.queue_seconds
+        failure: Failure | None = None
+        left = self.attempts
+        for place in plan:
+            tried: set[str] = set()
+            while left > 0:
+                attempt = tally.attempt(place.upstream.name, place.model)
+                try:
+                    lease = await self._lend(place, tried, give_up)
+                except Failure as refused:
+                    attempt.failure, attempt.ended = refused, monotonic()
+                    failure = _worse(failure, refused)
+                    if not refused.try_next:
+                        raise failure from None
+                    break
+                left -= 1
+                attempt.credential = lease.credential.alias
+                settled = False
+                try:
+                    async with aclosing(self._stream(place, prompt, lease, tally)) as events:
+                        async for event in events:
+                            if attempt.first_event is None:
+                                attempt.first_event = monotonic()
+                            attempt.events += 1
+                            yield event
+                except Failure as failed:
+                    settled = True
+                    self.vault.give_back(lease, failed)
+                    attempt.failure, failure = failed, failed
+                    if attempt.first_event is not None or not failed.try_next:
+                        raise
+                    tried.add(lease.credential.id)
+                else:
+                    settled = True
+                    self.vault.give_back(lease, None)
+                    return
+                finally:
+                    attempt.ended = monotonic()
+                    if not settled:  # hung up, cut short by us, or a bug of ours: nobody upstream is to blame
+                        self.vault.give_back(lease, None, aborted=attempt.first_event is None)
+                attempt.next = failed_next = attempt.failure.reason if attempt.failure else ""
+                if failed_next and failure.blames == "upstream":
+                    await sleep(random.uniform(0.05, 0.3))  # noqa: S311  # jitter, not a secret
+        raise failure or LimitReached("No upstream could be asked.")
+
+    async def _lend(self, place: Place, tried: set[str], give_up: float) -> Lease:
+        provider = place.provider
+        return await self.vault.lend(
+            place.upstream,
+            avoid=tried,
+            wait_until=give_up,
+            renew=provider.renew if isinstance(provider, RenewsCredential) else None,
+            sessions=isinstance(provider, OpensSessions),
+        )
+
+    async def _stream(self, place: Place, prompt: Prompt, lease: Lease, tally: Tally) -> Events:
+        provider = place.provider
+        if isinstance(provider, OpensSessions) and lease.session is None:
+            # Shielded: a session that the upstream makes while the caller hangs up must still be noted, to be deleted.
+            await asyncio.shield(asyncio.ensure_future(self._open(provider, lease)))
+        events = patiently(provider.stream(prompt, lease), place.upstream.timeouts, lease)
+        if place.upstream.hang_up == "drain":
+            events = draining(events, tally)
+        ended: set[int] = set()
+        seen: set[int] = set()
+        async with aclosing(events):
+            async for event in events:
+                _follow(event, seen, ended)
+                yield event
+        if not seen or seen != ended:
+            raise UpstreamTruncated("The upstream's answer ended without a finish reason.")
+
+    async def _open(self, provider: OpensSessions, lease: Lease) -> None:
+        self.vault.note_session(lease, await provider.open_session(lease.credential))
+
+
+def _follow(event: Event, seen: set[int], ended: set[int]) -> None:
+    choice = getattr(event, "choice", None)
+    if choice is not None:
+        seen.add(choice)
+        if isinstance(event, Stop):
+            ended.add(choice)
+
+
+def _worse(before: Failure | None, lending: Failure) -> Failure:
+    """What an upstream said tells more than that nothing is left to lend, except when and how to come back."""
+    if before is None or isinstance(lending, LimitReached):
+        return lending
+    if before.retry_after is None:
+        before.retry_after = lending.retry_after
+    return before
