@@ -80,7 +80,7 @@ def fold(events: Iterable[Event]) -> Answer:
 
 
 def _joined(old: Any, new: Any) -> Any:
-    """Deltas of pass-through fields add up as OpenAI's own: strings and lists grow, objects merge, others are replaced."""
+    """Deltas of pass-through fields add up as OpenAI's own: text and lists grow, objects merge."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {**old, **{key: _joined(old.get(key), value) for key, value in new.items()}}
     if isinstance(old, list) and isinstance(new, list):

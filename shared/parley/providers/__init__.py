@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from parley.catalog import Upstream
+import msgspec
+
+from parley.catalog import Catalog, Upstream
 from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
 from parley.providers.echo import Echo
+from parley.settings import ConfigurationError
 from parley.transports import Net
 
 
@@ -34,3 +37,20 @@ class Provider(Protocol):
 PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "echo": Echo,
 }
+
+
+def make_providers(catalog: Catalog, net: Net) -> dict[str, Provider]:
+    """One provider per upstream of the catalog. Raises ConfigurationError for an unknown kind or wrong options."""
+    made: dict[str, Provider] = {}
+    for upstream in catalog.upstreams.values():
+        kind = PROVIDERS.get(upstream.provider)
+        if kind is None:
+            raise ConfigurationError(
+                f"upstream '{upstream.name}' names the provider '{upstream.provider}'; "
+                f"there are: {', '.join(sorted(PROVIDERS))}."
+            )
+        try:
+            made[upstream.name] = kind(upstream, net)
+        except msgspec.ValidationError as problem:
+            raise ConfigurationError(f"upstream '{upstream.name}', options: {problem}") from None
+    return made

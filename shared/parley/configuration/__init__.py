@@ -1,0 +1,39 @@
+"""Where a catalog comes from: the environment's families of variables, and `parley.yaml`; the file wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parley.catalog import Catalog, Upstream
+from parley.configuration.environment import upstreams_of
+from parley.configuration.file import read_file
+from parley.settings import ConfigurationError, Settings
+
+ECHO = Upstream(name="echo", provider="echo", models=("echo",), default_model="echo")
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A catalog, and what its operator should be told about it."""
+
+    catalog: Catalog
+    advice: tuple[str, ...]
+
+
+def read_catalog(settings: Settings) -> Configured:
+    """The catalog of this start. Raises ConfigurationError."""
+    found = upstreams_of(settings)
+    file = read_file(settings)
+    upstreams = {upstream.name: upstream for upstream in found.upstreams}
+    upstreams.update({upstream.name: upstream for upstream in file.upstreams})
+    # Echo comes last: a real upstream's model of that name goes first.
+    upstreams.setdefault(ECHO.name, ECHO)
+    for route in file.routes:
+        for target in route.targets:
+            if target.upstream not in upstreams:
+                raise ConfigurationError(
+                    f"{settings.parley_config}: route '{route.model}' names the upstream '{target.upstream}', "
+                    f"which is not configured (there are: {', '.join(upstreams)})."
+                )
+    default = file.default_model or settings.default_model
+    return Configured(Catalog(upstreams, {route.model: route for route in file.routes}, default), found.advice)

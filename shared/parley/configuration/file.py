@@ -1,0 +1,177 @@
+"""`parley.yaml`: several upstreams of one kind, and routes with several targets.
+
+    upstreams:
+      - name: east
+        provider: openai
+        base_url: https://east.example/v1
+        credentials: ["${EAST_KEY}", {value: "${EAST_KEY_2}", alias: spare, proxy: "socks5://127.0.0.1:1080"}]
+    routes:
+      - model: smart
+        targets: [east/big-model, huggingface/openai/gpt-oss-120b]
+    default_model: smart
+
+`${NAME}` and `${NAME:-default}` are taken from the environment, so that the file itself needs no secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from parley.catalog import CredentialPlan, PoolPlan, Route, Target, Timeouts, Upstream
+from parley.configuration.environment import credential
+from parley.sealed import Secret
+from parley.settings import ConfigurationError, Settings
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_POOLED = {"h2ogpte"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class TimeoutsEntry(_Strict):
+    """Seconds; what is left out is as the environment says."""
+
+    connect: Annotated[float, Field(gt=0)] | None = None
+    first_token: Annotated[float, Field(gt=0)] | None = None
+    between_tokens: Annotated[float, Field(gt=0)] | None = None
+    total: Annotated[float, Field(gt=0)] | None = None
+
+
+class PoolEntry(_Strict):
+    """Warm sessions to keep, and their greatest age in seconds."""
+
+    size: Annotated[int, Field(ge=0, le=200)] = 5
+    age: Annotated[float, Field(gt=0)] = 600.0
+
+
+class UpstreamEntry(_Strict):
+    """One upstream."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    provider: str
+    base_url: str = ""
+    credentials: list[str | dict[str, str]] = []
+    guests: Annotated[int, Field(ge=0, le=20)] = 0
+    models: list[str] = []
+    default_model: str | None = None
+    concurrency: Annotated[int, Field(ge=0)] = 0
+    per_minute: Annotated[int, Field(ge=0)] = 0
+    timeouts: TimeoutsEntry = TimeoutsEntry()
+    pool: PoolEntry | None = None
+    proxy: str | None = None
+    hang_up: Literal["cancel", "drain"] = "cancel"
+    options: dict[str, Any] = {}
+
+
+class RouteEntry(_Strict):
+    """A model name and its targets, tried in order."""
+
+    model: Annotated[str, Field(min_length=1)]
+    targets: Annotated[list[str], Field(min_length=1)]
+
+
+class FileContent(_Strict):
+    """The whole file."""
+
+    upstreams: list[UpstreamEntry] = []
+    routes: list[RouteEntry] = []
+    default_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFound:
+    """What the file configures; nothing when there is no file."""
+
+    upstreams: tuple[Upstream, ...] = ()
+    routes: tuple[Route, ...] = ()
+    default_model: str | None = None
+
+
+def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileFound:
+    """Read `parley.yaml` if it exists. Raises ConfigurationError that says what is wrong and where."""
+    path = settings.parley_config
+    if not path.is_file():
+        return FileFound()
+    try:
+        content = FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, environ, str(path)))
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{path} is not valid YAML{line}: {getattr(problem, 'problem', problem)}") from None
+    except ValidationError as problem:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors())
+        raise ConfigurationError(f"{path}: {wrong}") from None
+    upstreams = tuple(
+        _upstream(entry, settings, f"{path}: upstreams[{i}]") for i, entry in enumerate(content.upstreams)
+    )
+    if len({upstream.name for upstream in upstreams}) < len(upstreams):
+        raise ConfigurationError(f"{path}: two upstreams have the same name.")
+    routes = tuple(
+        Route(entry.model, tuple(_target(text, f"{path}: routes[{i}]") for text in entry.targets))
+        for i, entry in enumerate(content.routes)
+    )
+    return FileFound(upstreams, routes, content.default_model)
+
+
+def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
+    credentials = [
+        credential(item, where=f"{where}.credentials[{i}]", alias=f"{entry.name}-{i + 1}")
+        for i, item in enumerate(entry.credentials)
+    ]
+    credentials += [CredentialPlan(f"guest-{i + 1}", {}, guest=True) for i in range(entry.guests)]
+    first, between, total = settings.default_timeouts
+    given = entry.timeouts
+    pool = entry.pool or (PoolEntry() if entry.provider in _POOLED else None)
+    return Upstream(
+        name=entry.name,
+        provider=entry.provider,
+        base_url=entry.base_url,
+        credentials=tuple(credentials),
+        models=tuple(entry.models),
+        default_model=entry.default_model,
+        concurrency=entry.concurrency,
+        per_minute=entry.per_minute,
+        timeouts=Timeouts(
+            given.connect or Timeouts().connect,
+            given.first_token or first,
+            given.between_tokens or between,
+            given.total or total,
+        ),
+        pool=PoolPlan(pool.size, pool.age) if pool else None,
+        proxy=Secret(entry.proxy) if entry.proxy else None,
+        hang_up=entry.hang_up,
+        options=entry.options,
+    )
+
+
+def _target(text: str, where: str) -> Target:
+    upstream, slash, model = text.partition("/")
+    if not slash or not upstream or not model:
+        raise ConfigurationError(f"{where}: the target '{text}' must be written as upstream/model.")
+    return Target(upstream, model)
+
+
+def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(item, environ, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, environ, where) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def found(match: re.Match[str]) -> str:
+        text = environ.get(match["name"]) or match["default"]
+        if text is None:
+            raise ConfigurationError(f"{where} names ${{{match['name']}}}, which is not set in the environment.")
+        return text
+
+    return _VARIABLE.sub(found, value)
