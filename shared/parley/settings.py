@@ -16,8 +16,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _REMARK = re.compile(r"^(?P<value>\S+)\s+(?P<remark>[(（#].*)$")
 _ONE_WORD = frozenset(
-    "is_guest reasoning_effort host port debug nginx_port h2ogpte_base_url h2ogpte_session h2ogpte_csrf_token "
-    "h2ogpte_workspace_id h2ogpte_prompt_template_id system_prompt_inject".split()
+    [
+        "is_guest",
+        "reasoning_effort",
+        "host",
+        "port",
+        "debug",
+        "nginx_port",
+        "h2ogpte_base_url",
+        "h2ogpte_session",
+        "h2ogpte_csrf_token",
+        "h2ogpte_workspace_id",
+        "h2ogpte_prompt_template_id",
+        "system_prompt_inject",
+    ]
 )
 """Settings that the old README prints with a remark behind them; none of their values holds a space and a bracket."""
 _PLACEHOLDER = re.compile(
