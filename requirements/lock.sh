@@ -9,3 +9,8 @@ lock() { "$uv" pip compile pyproject.toml requirements/build.in --universal --py
 lock -o requirements/product.txt
 lock --extra servers -c requirements/product.txt -o requirements/run.txt
 lock --extra servers --extra test -c requirements/run.txt -o requirements/test.txt
+# Vendors' own clients, each for a virtual environment of its own (tests/upstreams/vendor.py).
+vendor() { echo "$2" | "$uv" pip compile - --universal --python-version 3.11 --generate-hashes \
+           --no-header --no-emit-index-url --no-annotate --quiet -o "requirements/vendor-$1.txt"; }
+vendor h2ogpte16 h2ogpte==1.6.10
+vendor h2ogpte17 h2ogpte==1.7.5

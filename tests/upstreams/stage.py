@@ -27,7 +27,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import msgspec
@@ -61,7 +61,10 @@ class Stage:
         on_set: Callable[[dict[str, Any]], None] = lambda _: None,
         known_faults: Container[str] | None = None,
     ):
-        """`on_set` sees all settings before they count and raises ValueError to refuse them."""
+        """`on_set` sees all settings before they count and raises ValueError to refuse them.
+
+        `known_faults` are names, or a mapping of each name to the params that it takes.
+        """
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
         self.log: list[dict[str, Any]] = []
@@ -133,6 +136,8 @@ class Stage:
             return web.json_response({"error": str(error)}, status=400)
         if self._known_faults is not None and fault.name not in self._known_faults:
             return web.json_response({"error": f"no fault is called {fault.name!r}"}, status=400)
+        if isinstance(self._known_faults, Mapping) and (slips := fault.params.keys() - self._known_faults[fault.name]):
+            return web.json_response({"error": f"{fault.name} has no {', '.join(sorted(slips))}"}, status=400)
         self.faults.append(fault)
         return web.json_response({"queued": len(self.faults)})
 

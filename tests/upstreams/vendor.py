@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +34,20 @@ def python_with(name: str) -> Path:
             _run(str(python), "-m", "pip", "install", *options, "-r", str(lock_file))
             made_from.write_text(wanted)
     return python
+
+
+def saw(environment: str, script: Path, *arguments: str, seconds: float = 100) -> dict[str, Any]:
+    """Run a script in that environment; the JSON on the last line that it prints."""
+    # Packages are compiled when they are first imported, not when they are installed: most never are.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [str(python_with(environment)), str(script), *arguments]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=seconds, check=False)
+    if done.returncode:
+        raise AssertionError(
+            f"{script.name} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def _run(*command: str) -> None:

@@ -50,7 +50,7 @@ class Account:
         return not self.is_guest and workspace.startswith("workspaces/") and workspace != GUEST_WORKSPACE
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happened to the request
+class Refused(Exception):
     """The request goes no further; every door words this in its own way."""
 
     def __init__(self, status: int, message: str, error_type: str | None = None):

@@ -156,7 +156,7 @@ class _Lines:
             await asyncio.sleep(settings.chunk_delay if sent else settings.first_token_delay)
             if self._running.stopped.is_set():
                 break
-            if name and sent == params.get("after", 1):
+            if name and sent == params.get("pieces", 1):
                 if name == "rest_stall":
                     await asyncio.sleep(params.get("seconds") or 3600)
                 elif name == "rest_broken":

@@ -25,14 +25,14 @@ Door A (page.py, rpc.py):
 
 Answers on the socket (scene.py; route "ws"), places are before_cx, after_cx, mid_cp, before_ca:
 
-    close           the server closes. params: at ("mid_cp"), code (1011; null: connection reset), after (pieces before
+    close           the server closes. params: at ("mid_cp"), code (1011; null: connection reset), pieces (sent before
                     it, 1), stored (true: the answer can be fetched as a message, unless at is before_cx),
                     stored_after (seconds, 0)
-    stall           nothing more comes. params: at ("mid_cp"), after (1), seconds (null: for ever)
-    ce              an error frame ends it. params: at ("before_cx"), after (1), error, error_type, retry_after,
+    stall           nothing more comes. params: at ("mid_cp"), pieces (1), seconds (null: for ever)
+    ce              an error frame ends it. params: at ("before_cx"), pieces (1), error, error_type, retry_after,
                     in_body (false: text in `error`; true: as client 1.2 knew it, text in `body`)
     ce_rate_limit ce_cost ce_context ce_timeout ce_model    `ce` with the texts of the page. params: at, retry_after
-    cp_error        a `cp` carries a non-empty `error`. params: error, after (1)
+    cp_error        a `cp` carries a non-empty `error`. params: error, pieces (1)
     batch           several objects in one message. params: size (null: all)
     blank_lines     empty lines around every object (the official client 1.7.5 itself stumbles over this one)
     crlf            every object ends in CRLF
@@ -52,53 +52,80 @@ Answers on the socket (scene.py; route "ws"), places are before_cx, after_cx, mi
 
 Answers of /api/v1 (completions.py):
 
-    rest_unfinished   the JSON lines end without `finished`. params: after (1)
-    rest_error_line   a line {"error": ...} ends the stream. params: error, after (1)
+    rest_unfinished   the JSON lines end without `finished`. params: pieces (1)
+    rest_error_line   a line {"error": ...} ends the stream. params: error, pieces (1)
     rest_split_line   JSON lines cut anywhere into TCP segments. params: size (3 bytes), seconds (0.002 between)
-    rest_broken       the connection is reset in the middle. params: after (1)
-    rest_stall        the stream stops. params: after (1), seconds (null)
+    rest_broken       the connection is reset in the middle. params: pieces (1)
+    rest_stall        the stream stops. params: pieces (1), seconds (null)
     rest_empty        an empty answer
     answer_error      answer_question answers 200 with `error`. params: error
 """
 
 from __future__ import annotations
 
+from tests.upstreams.h2ogpte.settings import Settings
+
+_PLACE = frozenset({"at", "pieces"})
+_ERROR = _PLACE | {"error", "error_type", "retry_after", "in_body"}
+_NONE: frozenset[str] = frozenset()
+
 HTTP_STATUS = {f"http_{status}": status for status in (401, 403, 404, 409, 429, 500, 502, 503, 504)}
 
-BEFORE = frozenset({*HTTP_STATUS, "waf", "redirect_away", "reset", "hang", "slow", "expire"})
-PAGE = frozenset({"new_guest", "page"})
-CREATE = frozenset({"create_error", "create_bare", "create_no_id"})
-DELETE = frozenset({"delete_refused", "delete_fails", "delete_hangs"})
-SOCKET = frozenset(
-    [
-        "close",
-        "stall",
-        "ce",
-        "ce_rate_limit",
-        "ce_cost",
-        "ce_context",
-        "ce_timeout",
-        "ce_model",
-        "cp_error",
-        "batch",
-        "blank_lines",
-        "crlf",
-        "unknown_t",
-        "foreign",
-        "cp_before_cx",
-        "no_cx",
-        "duplicate_cr",
-        "only_ca",
-        "empty",
-        "banner",
-        "ca_differs",
-        "separators",
-        "huge",
-        "not_json",
-        "binary",
-    ]
-)
-LINES = frozenset(["rest_unfinished", "rest_error_line", "rest_split_line", "rest_broken", "rest_stall", "rest_empty"])
-ANSWER = frozenset({"answer_error"})
+BEFORE: dict[str, frozenset[str]] = {
+    **dict.fromkeys(HTTP_STATUS, frozenset({"retry_after", "body", "message", "error_type"})),
+    "waf": frozenset({"status"}),
+    "redirect_away": frozenset({"to"}),
+    "reset": _NONE,
+    "hang": frozenset({"seconds"}),
+    "slow": frozenset({"seconds"}),
+    "expire": _NONE,
+}
+PAGE: dict[str, frozenset[str]] = {"new_guest": _NONE, "page": frozenset(Settings.__struct_fields__)}
+CREATE: dict[str, frozenset[str]] = {
+    "create_error": frozenset({"error"}),
+    "create_bare": _NONE,
+    "create_no_id": _NONE,
+}
+DELETE: dict[str, frozenset[str]] = {
+    "delete_refused": frozenset({"error"}),
+    "delete_fails": _NONE,
+    "delete_hangs": _NONE,
+}
+SOCKET: dict[str, frozenset[str]] = {
+    "close": _PLACE | {"code", "stored", "stored_after"},
+    "stall": _PLACE | {"seconds"},
+    "ce": _ERROR,
+    "ce_rate_limit": _ERROR,
+    "ce_cost": _ERROR,
+    "ce_context": _ERROR,
+    "ce_timeout": _ERROR,
+    "ce_model": _ERROR,
+    "cp_error": frozenset({"error", "pieces"}),
+    "batch": frozenset({"size"}),
+    "blank_lines": _NONE,
+    "crlf": _NONE,
+    "unknown_t": _NONE,
+    "foreign": _NONE,
+    "cp_before_cx": _NONE,
+    "no_cx": _NONE,
+    "duplicate_cr": _NONE,
+    "only_ca": _NONE,
+    "empty": _NONE,
+    "banner": frozenset({"text"}),
+    "ca_differs": frozenset({"body"}),
+    "separators": _NONE,
+    "huge": frozenset({"bytes"}),
+    "not_json": _NONE,
+    "binary": _NONE,
+}
+LINES: dict[str, frozenset[str]] = {
+    "rest_unfinished": frozenset({"pieces"}),
+    "rest_error_line": frozenset({"error", "pieces"}),
+    "rest_split_line": frozenset({"size", "seconds"}),
+    "rest_broken": frozenset({"pieces"}),
+    "rest_stall": frozenset({"pieces", "seconds"}),
+    "rest_empty": _NONE,
+}
+ANSWER: dict[str, frozenset[str]] = {"answer_error": frozenset({"error"})}
 
 ALL = BEFORE | PAGE | CREATE | DELETE | SOCKET | LINES | ANSWER

@@ -67,6 +67,12 @@ def before(world: World) -> Middleware:
     async def happen(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/__emu__/"):
             return await handler(request)
+        response = await answer(request, handler)
+        if request.path == "/ws" and not response.prepared:
+            response.force_close()  # a refused handshake is the end of its connection
+        return response
+
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if version := request.headers.get("X-Client-Version"):
             world.client_versions[version] += 1
         account = world.accounts.named(request)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -34,23 +36,25 @@ class Page:
         """A redirect on the way, or the page."""
         world, settings = self._world, self._world.settings
         account = world.accounts.by_cookie(request.cookies.get(COOKIE))
-        fault = world.fault("bootstrap", account, faults.PAGE)
-        if fault is not None and fault.name == "page":
-            settings = msgspec.convert({**msgspec.to_builtins(settings), **fault.params}, Settings)
-        elif fault is not None:
-            account = None
-        await asyncio.sleep(settings.bootstrap_delay)
-        hop = int(request.query.get("hop", 0))
+        hop, changes = int(request.query.get("hop", 0)), json.loads(request.query.get("as", "{}"))
         if hop == 0:
             world.stage.counts["bootstraps"] += 1
+            fault = world.fault("bootstrap", account, faults.PAGE)
+            if fault is not None and fault.name == "page":
+                changes = fault.params
+            elif fault is not None:
+                account = None
+        settings = msgspec.convert({**msgspec.to_builtins(settings), **changes}, Settings)
+        await asyncio.sleep(settings.bootstrap_delay)
         if settings.conf == "login_page" or (account is None and not settings.guests):
             return web.Response(text=LOGIN_PAGE, content_type="text/html")
         if hop < settings.redirects:
-            return self._redirect(account, settings, hop)
+            return self._redirect(account, settings, hop, changes)
         return self._final(account, settings, hop)
 
-    def _redirect(self, account: Account | None, settings: Settings, hop: int) -> web.Response:
-        response = web.Response(status=302, headers={"Location": f"/chats?hop={hop + 1}"})
+    def _redirect(self, account: Account | None, settings: Settings, hop: int, changes: dict[str, Any]) -> web.Response:
+        query = {"hop": hop + 1} | ({"as": json.dumps(changes)} if changes else {})
+        response = web.Response(status=302, headers={"Location": f"/chats?{urlencode(query)}"})
         if settings.cookie_on in {"redirect", "both"} and hop == 0:
             if account is None:
                 account = self._world.accounts.make_guest()

@@ -153,8 +153,8 @@ def _error(ids: Ids, acknowledged: bool, params: dict[str, Any]) -> Frame:
     return Frame(fields if acknowledged else {**fields, "correlation_id": ids.correlation})
 
 
-def _place(steps: Steps, at: str, after: int = 1) -> int:
-    """Where in the steps a place of the answer is; `after` counts the pieces before mid_cp."""
+def _place(steps: Steps, at: str, pieces_before: int = 1) -> int:
+    """Where in the steps a place of the answer is; mid_cp comes after so many pieces."""
     kinds = [step.kind if isinstance(step, Frame) else "" for step in steps]
     end = next(index for index, kind in enumerate(kinds) if kind in {"ca", "cd"})
     match at:
@@ -164,14 +164,14 @@ def _place(steps: Steps, at: str, after: int = 1) -> int:
             return kinds.index("cx") + 1 if "cx" in kinds else 0
         case "mid_cp":
             places = [index for index, kind in enumerate(kinds) if kind == "cp"]
-            return places[min(after, len(places)) - 1] + 1 if places else end
+            return places[min(pieces_before, len(places)) - 1] + 1 if places else end
         case "before_ca":
             return end
     raise ValueError(f"no place is called {at!r}")
 
 
 def _cut(steps: Steps, params: dict[str, Any], otherwise: str, end: Step) -> Steps:
-    return [*steps[: _place(steps, params.get("at", otherwise), params.get("after", 1))], end]
+    return [*steps[: _place(steps, params.get("at", otherwise), params.get("pieces", 1))], end]
 
 
 def _close(steps: Steps, _: Ids, params: dict[str, Any]) -> Steps:
@@ -180,7 +180,7 @@ def _close(steps: Steps, _: Ids, params: dict[str, Any]) -> Steps:
 
 
 def _stall(steps: Steps, _: Ids, params: dict[str, Any]) -> Steps:
-    at = _place(steps, params.get("at", "mid_cp"), params.get("after", 1))
+    at = _place(steps, params.get("at", "mid_cp"), params.get("pieces", 1))
     return [*steps[:at], Wait(params.get("seconds")), *steps[at:]]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+import traceback
 import uuid
 from typing import Any
 
@@ -44,7 +45,7 @@ class Socket:
                 if message.type is not WSMsgType.TEXT:
                     world.stage.note("invalid_questions", why="not a text message", credential=account.username)
                     continue
-                task = asyncio.get_running_loop().create_task(self._answer(request, ws, account, message.data))
+                task = asyncio.get_running_loop().create_task(self._take(request, ws, account, message.data))
                 answers.add(task)
                 task.add_done_callback(answers.discard)
         finally:
@@ -53,6 +54,17 @@ class Socket:
             for task in answers:
                 task.cancel()
         return ws
+
+    async def _take(self, request: web.Request, ws: web.WebSocketResponse, account: Account, text: str) -> None:
+        """Answer, and let no slip of the stand-in pass for silence of the service."""
+        try:
+            await self._answer(request, ws, account, text)
+        except ConnectionError:
+            pass  # the client left before it was told no
+        except Exception as slip:
+            traceback.print_exc()
+            self._world.stage.note("slips", why=repr(slip))
+            await ws.close(code=1011)
 
     async def _answer(self, request: web.Request, ws: web.WebSocketResponse, account: Account, text: str) -> None:
         world = self._world

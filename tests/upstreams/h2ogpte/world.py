@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
 from aiohttp import web
@@ -54,7 +55,7 @@ class World:
         """The clock that credentials age by."""
         return time.monotonic() + self._offset
 
-    def fault(self, route: str, account: Account | None, among: frozenset[str]) -> Fault | None:
+    def fault(self, route: str, account: Account | None, among: Container[str]) -> Fault | None:
         """The next fault of one family that is meant for this request."""
         return self.stage.fault(route, account.username if account else None, among)
 
