@@ -1,0 +1,31 @@
+"""How a control loop goes round: at its own pace, slower after failures, and never dying of one."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from parley.clock import sleep
+from parley.errors import Failure
+
+log = logging.getLogger(__name__)
+
+_SLOWEST = 60.0
+
+
+async def rounds(name: str, pace: float, once: Callable[[], Awaitable[None]]) -> None:
+    """Call `once` every `pace` seconds for ever; after failures wait twice as long each time, at most a minute."""
+    failures = 0
+    while True:
+        try:
+            await once()
+            failures = 0
+        except Failure as failure:
+            failures += 1
+            log.warning("%s: %s", name, failure.message, extra={"reason": failure.reason, "failures": failures})
+        except Exception:
+            failures += 1
+            log.exception("%s failed", name)
+        pause = min(pace * 2**failures, max(_SLOWEST, pace)) if failures else pace
+        await sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # spreads the rounds of several loops
