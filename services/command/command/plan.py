@@ -1,0 +1,132 @@
+"""Which parts a stack on this machine has, and what each is told. Decides everything; starts nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from command import front, ports, programs
+from command.parts import CannotStart, Part
+from command.surroundings import key_to_paste
+
+_HERE = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asked for."""
+
+    gateways: int
+    keepers: int
+    port: int | None
+    state: Path | None
+    restart: bool
+    json: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack that can be started: the parts of a row start together, when the row before is ready."""
+
+    rows: tuple[tuple[Part, ...], ...]
+    url: str
+    port: int
+    redis_url: str
+    key: str | None
+    """Shell words for the key that callers need; see `surroundings.key_to_paste`."""
+
+
+def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) -> Plan:
+    """Choose ports and programs, write nginx's configuration; CannotStart when something is in the way."""
+    bind = settings.get("NGINX_BIND", _HERE).strip("[]")
+    port = _port(settings.get("NGINX_PORT", "8088")) if wishes.port is None else wishes.port
+    own_redis = "REDIS_URL" not in settings
+    spare = ports.free(wishes.gateways + own_redis + (port == 0))
+    port = port or spare.pop()
+    ports.claim(bind, port)
+    redis_port = spare.pop() if own_redis else 0
+    redis_url = f"redis://{_HERE}:{redis_port}/0" if own_redis else settings["REDIS_URL"]
+    grace = settings.get("GRACEFUL_SECONDS", "5")  # at a terminal people wait; under Compose streams may end
+    told = {"REDIS_URL": redis_url, "PARLEY_STATE_DIR": str(state), "GRACEFUL_SECONDS": grace}
+    if "PARLEY_CONFIG" not in settings and (beside := Path("config/parley.yaml").resolve()).exists():
+        told["PARLEY_CONFIG"] = str(beside)  # the folder that docker-compose.yml mounts
+    patience = float(grace) + 8
+
+    behind = [
+        Part(
+            name=f"gateway-{number}",
+            argv=(sys.executable, "-m", "gateway"),
+            environment={**told, "GATEWAY_BIND": f"{_HERE}:{own}"},
+            address=(_HERE, own),
+            is_ready=partial(ports.answers_http, _HERE, own),
+            patience=patience,
+        )
+        for number, own in enumerate(spare, start=1)
+    ]
+    keeping = [
+        Part(name=f"keeper-{number}", argv=(sys.executable, "-m", "keeper"), environment=told)
+        for number in range(1, wishes.keepers + 1)
+    ]
+    in_front = _nginx(
+        bind,
+        port,
+        front.words(_listen(bind, port), [f"{_HERE}:{own}" for own in spare], settings),
+        folder=state / "nginx",
+        patience=patience,
+    )
+    rows = ((_redis(redis_port, state / "redis", lock),) if own_redis else (), (*behind, *keeping), (in_front,))
+    return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings))
+
+
+def _redis(port: int, folder: Path, lock: int) -> Part:
+    folder.mkdir(exist_ok=True)
+    return Part(
+        name="redis",
+        # No snapshots: the append-only file has it all, and is what the folder is kept for.
+        argv=(str(programs.redis_server()), "--port", str(port), "--bind", _HERE, "--dir", str(folder),
+              "--appendonly", "yes", "--save", ""),
+        address=(_HERE, port),
+        is_ready=partial(ports.answers_redis, _HERE, port),
+        orphaned=signal.SIGTERM,  # it writes its file before it goes
+        revivable=False,
+        keep_open=(lock,),  # the folder is not free before the last writer is gone, even if we are killed
+    )  # fmt: skip
+
+
+def _nginx(bind: str, port: int, words: Mapping[str, str], *, folder: Path, patience: float) -> Part:
+    folder.mkdir(exist_ok=True)
+    written = front.render(front.source(), words)
+    (folder / "nginx.conf").write_text(written, encoding="utf-8")
+    # Started by root, nginx would hand its workers to `nobody`, who may not enter our folder.
+    extra = "daemon off;" + (" user root root;" if os.geteuid() == 0 else "")
+    reach = {"0.0.0.0": _HERE, "::": "::1"}.get(bind, bind)  # noqa: S104  # the word for everywhere; we knock at one door
+    return Part(
+        name="nginx",
+        argv=(str(programs.nginx()), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr", "-g", extra),
+        address=(reach, port),
+        is_ready=partial(ports.answers_http, reach, port),
+        goodbye=signal.SIGQUIT,
+        patience=patience,
+        orphaned=signal.SIGTERM,  # a killed master would leave its workers listening
+        revivable=False,
+    )
+
+
+def _listen(bind: str, port: int) -> str:
+    return f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"
+
+
+def _port(text: str) -> int:
+    if text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise CannotStart(f"NGINX_PORT is {text!r}, which is no port; a number from 1 to 65535 is.")
+
+
+def _url(bind: str, port: int) -> str:
+    host = {"0.0.0.0": _HERE, "::": "[::1]"}.get(bind, f"[{bind}]" if ":" in bind else bind)  # noqa: S104  # as above
+    return f"http://{host}:{port}"
