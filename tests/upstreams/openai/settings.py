@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+KEYS = ["sk-upstream-1", "sk-upstream-2", "sk-upstream-3", "hf_demo"]
 MODELS = ["demo-mini", "demo-large", "demo-reasoner", "demo-org/demo-chat:free"]
 HF_MODELS = {
     "demo-org/demo-120b": ["fireworks-ai", "together"],
@@ -25,12 +26,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """All settings and their defaults."""
 
     dialect: Literal["openai", "huggingface"] = "openai"
-    keys: list[str] = ["sk-upstream-1", "sk-upstream-2", "sk-upstream-3", "hf_demo"]
-    powerless_keys: list[str] = ["hf_nopermission"]
-    models: list[str] = msgspec.field(default_factory=lambda: list(MODELS))
+    keys: list[str] = msgspec.field(default_factory=KEYS.copy)
+    powerless_keys: list[str] = msgspec.field(default_factory=["hf_nopermission"].copy)
+    models: list[str] = msgspec.field(default_factory=MODELS.copy)
     any_model: bool = False
-    reasoning_models: list[str] = ["demo-reasoner"]
-    hf_models: dict[str, list[str]] = msgspec.field(default_factory=lambda: dict(HF_MODELS))
+    reasoning_models: list[str] = msgspec.field(default_factory=["demo-reasoner"].copy)
+    hf_models: dict[str, list[str]] = msgspec.field(default_factory=HF_MODELS.copy)
     failing_providers: list[str] = []
     strict: bool = True
     dated: bool = True
