@@ -32,7 +32,8 @@ A class states facts, and the stops of a request read them; none branches on a c
 * `status`, `type`, `code`: what the caller sees (envelope of `upstreams/openai.md` section 3);
 * `blames`: who is at fault, for the vault: `credential` rests one credential, `upstream` rests the whole upstream;
 * `try_next`: whether another credential or target may be asked while nothing has been said yet;
-* `rest`, `longest_rest`: seconds a blamed party rests when nobody said how long, and the most we believe a hint.
+* `rest`, `longest_rest`: seconds a blamed party rests when nobody said how long, and the most we believe a hint;
+* `patience`: how many such failures in a row it takes before an upstream rests.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ class Failure(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
-    code: ClassVar[str | None] = "internal_error"
+    code: str | None = "internal_error"
     blames: ClassVar[Blame] = "gateway"
     try_next: ClassVar[bool] = False
     rest: ClassVar[float] = 0.0
     longest_rest: ClassVar[float] = 0.0
+    patience: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class Refusal(Failure):
 
     status = 400
     type = "invalid_request_error"
-    code = None
+    code: str | None = None
     blames = "caller"
 
 
@@ -99,7 +101,7 @@ class BadRequest(Refusal):
         upstream_status: int | None = None,
     ) -> None:
         super().__init__(message, param=param, upstream_status=upstream_status)
-        self.code = code  # type: ignore[misc]  # a malformed request has many codes, each without behaviour of its own
+        self.code = code  # a malformed request has many codes, each without behaviour of its own
 
 
 class UnsupportedParameter(Refusal):
@@ -213,6 +215,7 @@ class Unreachable(UpstreamFailure):
     code = "upstream_unreachable"
     rest = 2.0
     longest_rest = 60.0
+    patience = 2
 
 
 class UpstreamBroken(UpstreamFailure):
