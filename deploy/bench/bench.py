@@ -64,6 +64,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="each measurement once and short: under a minute, noisier")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts there")
     parser.add_argument("--gateways", type=int, default=2, metavar="N", help="gateway processes (2)")
+    parser.add_argument("--nginx", default="", metavar="PROGRAM", help="the plain nginx (the one that Parley uses)")
     parser.add_argument("--rehearse", action="store_true", help="a second plain nginx in Parley's place: the noise")
     parser.add_argument("--profile", action="store_true", help="profile one gateway under load instead of measuring")
     parser.add_argument("--streams", action="store_true", help="with --profile: under 200 paced streams")
@@ -80,7 +81,7 @@ def start(arguments: argparse.Namespace, open_things: contextlib.ExitStack) -> t
     else:
         say("one core, or no taskset: nothing is pinned, latencies include waiting for the load itself")
     upstream = open_things.enter_context(subjects.upstream(measures.MODELS, load_cores))
-    nginx = open_things.enter_context(subjects.plain_nginx(upstream.port, measured_cores))
+    nginx = open_things.enter_context(subjects.plain_nginx(upstream.port, measured_cores, program=arguments.nginx))
     say("starting Parley")
     if arguments.rehearse:
         parley = open_things.enter_context(subjects.plain_nginx(upstream.port, measured_cores, "parley"))

@@ -32,6 +32,7 @@ daemon off; worker_processes 1; error_log {folder}/error.log; pid {folder}/nginx
 events {{ worker_connections 8192; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   upstream bench {{ server 127.0.0.1:{upstream}; keepalive 1024; keepalive_requests 1000000; }}
   server {{
     listen 127.0.0.1:{port}; keepalive_requests 1000000;
@@ -102,13 +103,15 @@ def upstream(models: list[str], cores: set[int] | None) -> Iterator[Subject]:
 
 
 @contextlib.contextmanager
-def plain_nginx(upstream_port: int, cores: set[int] | None, name: str = "nginx") -> Iterator[Subject]:
+def plain_nginx(
+    upstream_port: int, cores: set[int] | None, name: str = "nginx", program: str = ""
+) -> Iterator[Subject]:
     """One worker, `proxy_pass`, kept-alive connections, no access log: what any proxy has to do, and no more."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         port = free_port()
         configuration = Path(folder, "nginx.conf")
         configuration.write_text(PLAIN_NGINX.format(folder=folder, upstream=upstream_port, port=port))
-        command = [find_nginx(), "-p", folder, "-e", f"{folder}/error.log", "-c", str(configuration)]
+        command = [program or find_nginx(), "-p", folder, "-e", f"{folder}/error.log", "-c", str(configuration)]
         process = subprocess.Popen(native.on_cores(command, cores), stdin=subprocess.DEVNULL)
         try:
             _wait_for(port, process, "nginx")
