@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -59,9 +59,10 @@ async def deliver(
     body: Body,
     how: Delivery = Delivery(),  # noqa: B008 - frozen
     on_hangup: Callable[..., Any] = lambda **_: None,
+    set_cookies: Sequence[str] = (),
 ) -> web.StreamResponse:
     """Write the answer as `how` says; a client that leaves before its end is reported to `on_hangup(sent=bytes)`."""
-    out = _Out(request, status, headers, how)
+    out = _Out(request, status, [*headers.items(), *(("Set-Cookie", one) for one in set_cookies)], how)
     try:
         await asyncio.sleep(how.before_head)
         return await out.run(body)
@@ -73,10 +74,10 @@ async def deliver(
 class _Out:
     """One answer on its way out."""
 
-    def __init__(self, request: web.Request, status: int, headers: Mapping[str, str], how: Delivery):
+    def __init__(self, request: web.Request, status: int, headers: list[tuple[str, str]], how: Delivery):
         self._request = request
         self._status = status
-        self._headers = dict(headers)
+        self._headers = headers
         self._how = how
         self._response = web.StreamResponse(status=status)
         self.sent = 0
@@ -84,13 +85,13 @@ class _Out:
     async def run(self, body: Body) -> web.StreamResponse:
         how = self._how
         if how.gzip:
-            self._headers["Content-Encoding"] = "gzip"
+            self._headers.append(("Content-Encoding", "gzip"))
             body = gzipped(body)
         if how.piece is not None:
             body = cut_up(body, how.piece, how.pause)
         if how.framing == "length":
             body = list(body)
-            self._headers["Content-Length"] = str(sum(len(piece) for _, piece in body))
+            self._headers.append(("Content-Length", str(sum(len(piece) for _, piece in body))))
         await self._head()
         await asyncio.sleep(how.after_head)
         ends = {at: end for end in ("reset", "cut", "stall") if (at := getattr(how, f"{end}_after")) is not None}
@@ -110,11 +111,12 @@ class _Out:
 
     async def _head(self) -> None:
         if self._how.framing != "close":
-            self._response.headers.update(self._headers)
+            for name, value in self._headers:
+                self._response.headers.add(name, value)
             await self._response.prepare(self._request)
             return
         lines = [f"HTTP/1.1 {self._status} {HTTPStatus(self._status).phrase if self._status in _PHRASED else ''}"]
-        lines += [f"{name}: {value}" for name, value in (self._headers | {"Connection": "close"}).items()]
+        lines += [f"{name}: {value}" for name, value in [*self._headers, ("Connection", "close")]]
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         for at in range(len(head)) if self._how.head_drip else ():
             await self._request.writer.write(head[at : at + 1])

@@ -22,7 +22,7 @@ Settings (`Emulator.set`):
     reasoning_field null                where thoughts are told; null: `reasoning_content`, huggingface `reasoning`
     obfuscation false, eos_token null, record true (bodies and headers in the log)
     credits {key: calls}                afterwards 429 insufficient_quota (huggingface 402)
-    rate {"requests": 2, "seconds": 60} per key, afterwards 429 with Retry-After
+    rate {"requests": 2, "seconds": 60} per key, then 429 with Retry-After (those count too)
 
 Statistics beside the shared ones: `counts` (`chat`, `models`, `model`, `unknown`, `status:N`, `fault:NAME`, `hangup`),
 `credentials` {key: {requests, now, most, at: [times]}}, `connections` {opened, open}; `log` entries hold `key`, `id`

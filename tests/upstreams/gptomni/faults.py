@@ -1,0 +1,150 @@
+"""Every fault of this stand-in; `tests.upstreams.gptomni` explains each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..delivery import FOREVER, Delivery
+
+Params = dict[str, Any]
+
+LOGIN_PAGE = """<!DOCTYPE html>
+<html lang="zh"><head><title>Sign in</title></head><body><form action="/api/auth/signin"></form></body></html>
+"""
+CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
+<meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"></div>
+<script>(function(){window._cf_chl_opt={cvId:'3'};var a=document.createElement('script');
+a.src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1';}());</script></body></html>
+"""
+BLOCK_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | Cloudflare</title></head>
+<body><h1>Sorry, you have been blocked</h1></body></html>
+"""
+GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+
+HTML = "text/html; charset=UTF-8"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
+CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
+
+
+class Page(msgspec.Struct):
+    """An answer that is no answer."""
+
+    status: int
+    content_type: str
+    text: str
+    headers: Mapping[str, str] = {}
+
+
+PAGES = {
+    "unauthorized_json": Page(401, JSON, '{"error":"Unauthorized"}'),
+    "unauthorized_empty": Page(401, "", ""),
+    "forbidden_json": Page(403, JSON, '{"error":"Forbidden"}'),
+    "redirect_login": Page(302, "", "", {"Location": "/zh/login"}),
+    "error_json_200": Page(200, JSON, '{"error":"Unauthorized"}'),
+    "message_json_200": Page(200, JSON, '{"message":"Please sign in"}'),
+    "login_html_200": Page(200, HTML, LOGIN_PAGE),
+    "cloudflare_403": Page(403, HTML, CHALLENGE_PAGE, CHALLENGE),
+    "cloudflare_503": Page(503, HTML, CHALLENGE_PAGE, CHALLENGE),
+    "cloudflare_429": Page(429, HTML, CHALLENGE_PAGE, CHALLENGE),
+    "cloudflare_200": Page(200, HTML, CHALLENGE_PAGE, CHALLENGE),
+    "cloudflare_block": Page(403, HTML, BLOCK_PAGE, CLOUDFLARE),
+    "rate_limit": Page(429, JSON, '{"error":"Too many requests"}'),
+    "rate_limit_text": Page(429, TEXT, "Too many requests"),
+    "quota": Page(402, JSON, '{"error":"You have used up your credits for today"}'),
+    "too_large": Page(413, TEXT, "Payload Too Large"),
+    "bad_request": Page(400, JSON, '{"error":"prompt is required"}'),
+    "server_error": Page(500, JSON, '{"error":"Internal Server Error"}'),
+    "bad_gateway_html": Page(502, HTML, GATEWAY_PAGE, CLOUDFLARE),
+}
+
+BAD_COOKIE = {
+    "401": "unauthorized_json",
+    "401_empty": "unauthorized_empty",
+    "403": "forbidden_json",
+    "redirect": "redirect_login",
+    "json_200": "error_json_200",
+    "html_200": "login_html_200",
+}
+
+
+def page(name: str, params: Params) -> Page:
+    """The page of this name; `params` may replace any part of it."""
+    made = PAGES[name]
+    headers = {**made.headers, **params.get("headers", {})}
+    if "retry_after" in params:
+        headers["Retry-After"] = str(params["retry_after"])
+    if "location" in params:
+        headers["Location"] = params["location"]
+    return Page(params.get("status", made.status), made.content_type, params.get("text", made.text), headers)
+
+
+def _raw(_: bytes, params: Params) -> bytes:
+    return bytes.fromhex(params["hex"]) if "hex" in params else params.get("text", "").encode()
+
+
+def _in_the_middle(odd: bytes) -> Callable[[bytes, Params], bytes]:
+    return lambda body, _: body[: len(body) // 2] + odd + body[len(body) // 2 :]
+
+
+# What the body's bytes become.
+TEXTS: dict[str, Callable[[bytes, Params], bytes]] = {
+    "empty": lambda _, __: b"",
+    "whitespace": lambda _, __: b" \n\t\r\n",
+    "raw": _raw,
+    "invalid_utf8": _in_the_middle(b"\xff\xc3\x28"),
+    "half_character": lambda body, _: body + "\u4e2d".encode()[:2],
+    "bom": lambda body, _: b"\xef\xbb\xbf" + body,
+    "long": lambda _, params: b"0123456789abcde\n" * (params.get("bytes", 4 << 20) // 16),
+    "json_text": lambda _, __: json.dumps({"error": "is a word", "answer": 42}).encode(),
+}
+
+HEADERS: dict[str, str] = {"no_content_type": "", "event_stream_type": "text/event-stream"}
+
+DELIVERIES: dict[str, Callable[[Params], dict[str, Any]]] = {
+    "hang": lambda p: {"before_head": p.get("seconds", FOREVER)},
+    "slow_first_byte": lambda p: {"after_head": p.get("seconds", 1.0)},
+    "slow_drip": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.05)},
+    "bytewise": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.0)},
+    "stall": lambda p: {"stall_after": p.get("bytes", 12)},
+    "reset": lambda p: {"reset_after": p.get("bytes", 12)},
+    "cut": lambda p: {"cut_after": p.get("bytes", 12)},
+    "gzip": lambda _: {"gzip": True},
+    "close_delimited": lambda _: {"framing": "close"},
+    "fixed_length": lambda _: {"framing": "length"},
+}
+
+NAMES = frozenset({*PAGES, *TEXTS, *HEADERS, *DELIVERIES, "roll"})
+
+
+class Plan(msgspec.Struct):
+    """What goes wrong with one request; an empty plan is a healthy answer."""
+
+    names: list[str] = []
+    params: Params = {}
+
+    def page(self) -> Page | None:
+        """The page to answer with instead."""
+        return next((page(name, self.params) for name in self.names if name in PAGES), None)
+
+    def text(self, body: bytes) -> bytes:
+        """What becomes of the answer's bytes."""
+        for name in self.names:
+            body = TEXTS[name](body, self.params) if name in TEXTS else body
+        return body
+
+    def content_type(self, right: str) -> str:
+        """What the answer is declared as."""
+        return next((HEADERS[name] for name in self.names if name in HEADERS), right)
+
+    def delivery(self, framing: str) -> Delivery:
+        """How the bytes travel, `framing` unless a fault says otherwise."""
+        facts: dict[str, Any] = {"framing": framing}
+        for name in self.names:
+            facts |= DELIVERIES[name](self.params) if name in DELIVERIES else {}
+        return msgspec.convert(facts, Delivery)
