@@ -1,0 +1,74 @@
+"""Every key that Redis remembers, on one page.
+
+An upstream's keys share the prefix `parley:{NAME}:` (the braces keep them on one node of a cluster); inside it a key is
+a name, or a name and a credential's id. Moments are milliseconds on Redis' own clock. A lifetime of None means that the
+key stays as long as it is configured; every other key goes away by itself, even if all of us are killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One kind of key. `each` is True where there is one per credential, or per upstream for a global one."""
+
+    name: str
+    type: Literal["string", "hash", "zset"]
+    lifetime: str | None
+    owner: str
+    holds: str
+    each: bool = False
+
+
+OF_AN_UPSTREAM: Final = (
+    Key("ring", "zset", None, "vault", "credential id -> number of the take that it was last lent for"),
+    Key(
+        "cred",
+        "hash",
+        None,  # a day, once the configuration has dropped it
+        "vault",
+        "alias, place, guest, sealed, route; generation, epoch, state ok|new|expired; until, reason, strikes, probe; "
+        "fence, renew_until; served, last_ok, failed, last_failure, last_failed",
+        each=True,
+    ),
+    Key("held", "zset", "two lease lives", "vault", "lease -> deadline", each=True),
+    Key("pace", "zset", "the window", "vault", "lease -> moment it was lent, for any sliding window", each=True),
+    Key("queue", "zset", "two minutes", "turns", "ticket (the lease to be) -> order of arrival"),
+    Key("alive", "zset", "two minutes", "turns", "ticket -> moment it is forgotten unless it asks again"),
+    Key("ready", "zset", "a day", "pool", "EPOCH:SESSION -> moment it was opened", each=True),
+    Key("lent", "hash", "a day", "pool", "lease -> CREDENTIAL:EPOCH:SESSION in use by it"),
+    Key("doomed", "zset", "a day", "pool", "CREDENTIAL:EPOCH:SESSION to be closed upstream -> not before"),
+    Key(
+        "rest", "hash", "an hour after it ends", "vault", "until, reason, strikes, misses, probe of the upstream itself"
+    ),
+    Key("counts", "hash", None, "vault", "taken, returned, expired, late: taken = returned + expired + held"),
+)
+
+OF_THE_FLEET: Final = (
+    Key("parley:processes", "zset", "a minute", "fleet", "process -> moment it was last heard of"),
+    Key("parley:baton", "string", "its holder's patience", "baton", "the process that runs the control loops"),
+    Key("parley:models", "string", "a week", "model_lists", "JSON: model ids and when they were asked for", each=True),
+    Key("parley:seal", "string", None, "vault", "a known text under our seal: opens only with the key of this data"),
+)
+
+PROCESSES: Final = "parley:processes"
+BATON: Final = "parley:baton"
+SEAL: Final = "parley:seal"
+
+
+def prefix(upstream: str) -> str:
+    """What an upstream's keys start with."""
+    return f"parley:{{{upstream}}}:"
+
+
+def record(upstream: str, credential: str) -> str:
+    """The key of a credential's record."""
+    return f"{prefix(upstream)}cred:{credential}"
+
+
+def models(upstream: str) -> str:
+    """The key of an upstream's model list."""
+    return f"parley:models:{upstream}"

@@ -1,0 +1,190 @@
+-- Lends one credential of an upstream, and a warm session of it if asked for, or says why not yet or not at all.
+-- The next is the usable credential whose last turn is longest ago (strict rotation); one whose rest is over is lent to
+-- a single probe. A caller is served only while there is room for everybody who came before.
+--
+-- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience  8 queue length
+--       9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)  12.. credentials to avoid
+-- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty)
+--       wait MS AHEAD                             ask again then; the ticket is in the queue
+--       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
+--       full MS                                   no place in the queue, or nothing in time (MS until then, or -1)
+--       resting MS REASON                         all rest or are dead (MS until the first comes back, or -1)
+--       none                                      nothing is enrolled
+--#include start
+--#include lapse
+local lease, life, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local concurrency, per_window, window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local renewal_lock = tonumber(ARGV[11])
+local queue, alive = key('queue'), key('alive')
+local FAR = 64 -- moments looked ahead per credential
+
+-- Who is ahead of us?
+local waiting, ahead, queued = redis.call('ZCARD', queue), 0, false
+if waiting > 0 then
+  for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', alive, '-inf', now)) do
+    redis.call('ZREM', queue, ticket)
+    redis.call('ZREM', alive, ticket)
+  end
+  waiting = redis.call('ZCARD', queue)
+  local rank = redis.call('ZRANK', queue, lease)
+  queued, ahead = rank ~= false, rank or waiting
+end
+
+local function leave()
+  if queued then
+    redis.call('ZREM', queue, lease)
+    redis.call('ZREM', alive, lease)
+  end
+end
+
+local function join(ticket_life)
+  if not queued then
+    local last = redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')
+    redis.call('ZADD', queue, (tonumber(last[2]) or 0) + 1, lease)
+  end
+  redis.call('ZADD', alive, now + ticket_life, lease)
+  redis.call('PEXPIRE', queue, 120000)
+  redis.call('PEXPIRE', alive, 120000)
+end
+
+-- Does the upstream itself rest?
+local rest = redis.call('HMGET', key('rest'), 'until', 'reason', 'probe')
+local rests = tonumber(rest[1] or 0)
+if rests > now then
+  leave()
+  return { 'resting', rests - now, rest[2] }
+end
+local half_open = rests > 0
+local probed = false
+if half_open and rest[3] then
+  local colon = string.find(rest[3], ':', 1, true)
+  probed = runs(string.sub(rest[3], 1, colon - 1), string.sub(rest[3], colon + 1))
+end
+
+-- Whose turn is it, and how much room is there?
+local avoid = {}
+for i = 12, #ARGV do avoid[ARGV[i]] = true end
+
+local ring = redis.call('ZRANGE', key('ring'), 0, -1)
+if #ring == 0 then return { 'none' } end
+
+local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
+local room, reach = 0, 0
+local someday = probed               -- room will come, and nobody knows when
+local moments = {}                   -- when room will come, where pacing says so
+local soonest, reason                -- of the rests
+
+for _, id in ipairs(ring) do
+  if probed then break end
+  local known = redis.call('HMGET', key('cred', id), 'state', 'until', 'probe', 'generation', 'epoch', 'renew_until', 'reason')
+  local over = tonumber(known[2] or 0)
+  if over > now then
+    if not soonest or over < soonest then soonest, reason = over, known[7] end
+    if known[1] == 'ok' then
+      for _ = 1, math.min(per_window, FAR) do moments[#moments + 1] = over end
+    end
+  elseif known[1] ~= 'ok' then
+    if tonumber(known[6] or 0) > now then
+      someday, reach = true, reach + math.max(concurrency, 1)
+    elseif known[1] and renewal_lock > 0 and not renewal then
+      renewal = { id, known[4], known[5] }
+    end
+  else
+    local left, paced = math.huge, false
+    if over > 0 then
+      left = known[3] and runs(id, known[3]) and 0 or 1
+    elseif concurrency > 0 then
+      lapse(id, grace)
+      left = concurrency - redis.call('ZCARD', key('held', id))
+    end
+    reach = reach + math.max(concurrency, 1)
+    if per_window > 0 then
+      local pace = key('pace', id)
+      redis.call('ZREMRANGEBYSCORE', pace, '-inf', now - window)
+      local quota = per_window - redis.call('ZCARD', pace)
+      for _ = 1, math.min(quota, FAR) do moments[#moments + 1] = now end
+      if quota < FAR then
+        local stamps = redis.call('ZRANGE', pace, 0, FAR - 1 - math.max(quota, 0), 'WITHSCORES')
+        for i = 2, #stamps, 2 do moments[#moments + 1] = tonumber(stamps[i]) + window end
+      end
+      left, paced = math.min(left, quota), left > 0
+    end
+    if left > 0 then
+      room = room + left
+      local candidate = { id, known[4], known[5], over > 0 }
+      if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
+      if room > ahead and chosen then break end
+    end
+    if not paced then someday = true end
+  end
+end
+if half_open then room = math.min(room, 1) end
+chosen = chosen or last_resort
+
+-- Our turn.
+if chosen and room > ahead then
+  leave()
+  local id, probe = chosen[1], chosen[4]
+  local held = key('held', id)
+  redis.call('ZADD', held, now + life, lease)
+  redis.call('PEXPIRE', held, 2 * life)
+  redis.call('ZADD', key('ring'), redis.call('HINCRBY', key('counts'), 'taken', 1), id)
+  if per_window > 0 then
+    redis.call('ZADD', key('pace', id), now + 1, lease) -- rounded up, and compared rounded down: never a moment early
+    redis.call('PEXPIRE', key('pace', id), window + 1000)
+  end
+  if probe then redis.call('HSET', key('cred', id), 'probe', lease) end
+  if half_open then redis.call('HSET', key('rest'), 'probe', id .. ':' .. lease) end
+
+  local session, oldest = '', tonumber(ARGV[10])
+  if oldest > 0 then
+    local ready, epoch = key('ready', id), chosen[3] .. ':'
+    while session == '' do
+      local next = redis.call('ZPOPMIN', ready)
+      if #next == 0 then break end
+      if string.sub(next[1], 1, #epoch) == epoch then -- those of an account that is gone are out of reach
+        if tonumber(next[2]) + oldest > now then
+          session = string.sub(next[1], #epoch + 1)
+          redis.call('HSET', key('lent'), lease, id .. ':' .. next[1])
+          redis.call('PEXPIRE', key('lent'), DAY)
+        else
+          condemn(id .. ':' .. next[1], now)
+        end
+      end
+    end
+  end
+  return { 'lent', id, chosen[2], chosen[3], (probe or half_open) and 1 or 0, session }
+end
+
+-- Not yet: renew something, or wait, or give up.
+if renewal then
+  local record = key('cred', renewal[1])
+  local fence = redis.call('HINCRBY', record, 'fence', 1)
+  redis.call('HSET', record, 'renew_until', now + renewal_lock)
+  join(renewal_lock)
+  return { 'renew', renewal[1], renewal[2], renewal[3], fence }
+end
+if not someday and reach == 0 then
+  leave()
+  return { 'resting', soonest and soonest - now or -1, reason or '' }
+end
+
+local patience, moment = tonumber(ARGV[7]), nil
+if not someday then
+  table.sort(moments)
+  if ahead < #moments then
+    moment = moments[ahead + 1]
+  elseif #moments < FAR then
+    moment = moments[ahead % #moments + 1] + window * math.floor(ahead / #moments)
+  else
+    moment = moments[#moments] -- not before, and perhaps later
+  end
+end
+if patience <= 0 or (moment and moment - now > patience) or (not queued and waiting >= tonumber(ARGV[8])) then
+  leave()
+  return { 'full', moment and math.max(moment - now, 1) or -1 }
+end
+join(tonumber(ARGV[9]))
+local pause = 50 * (1 + math.floor(ahead / math.max(reach, 1)))
+if moment and moment > now then pause = moment - now end
+return { 'wait', math.max(1, math.min(pause, 1000)), ahead }
