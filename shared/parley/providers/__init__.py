@@ -16,6 +16,9 @@ from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
 from parley.providers.echo import Echo
+from parley.providers.gptomni import gptomni
+from parley.providers.h2ogpte import H2oGPTe
+from parley.providers.openai import ROWS, OpenAI
 from parley.settings import ConfigurationError
 from parley.transports import Net
 
@@ -36,6 +39,9 @@ class Provider(Protocol):
 
 PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "echo": Echo,
+    "h2ogpte": H2oGPTe,
+    "gptomni": gptomni,
+    **dict.fromkeys(ROWS, OpenAI),
 }
 
 

@@ -1,0 +1,173 @@
+"""Chunks into events, with everything repaired that services get wrong (`upstreams/openai.md` sections 2.3 and 5)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import msgspec
+
+from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
+from parley.dialects.openai.refusals import failure_said
+from parley.errors import UpstreamMalformed
+
+_FINISH: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "eos_token": "stop",
+    "eos": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_EXTRAS: Final = ("audio", "annotations")
+DONE: Final = b"[DONE]"
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What is remembered of one choice: its open calls, and whether it ended."""
+
+    calls: list[str] = field(default_factory=list)
+    """Our ids, by our index."""
+    places: dict[object, int] = field(default_factory=dict)
+    """Our index by what the service calls the call: its index, or its id."""
+    finish: FinishReason | None = None
+
+
+class Decoder:
+    """Reads one answer. `feed` takes the data of one event, `finish` the end of the body."""
+
+    def __init__(self, hide: tuple[str, ...] = ()) -> None:
+        self._choices: dict[int, _Choice] = {}
+        self._usage: Usage | None = None
+        self._hide = hide
+        self.done = False
+        """The service said `[DONE]`; nothing after it counts."""
+
+    def feed(self, payload: bytes) -> list[Event]:
+        """Events of one payload. Raises Failure when it says one, UpstreamMalformed when it says nothing sensible."""
+        if self.done:
+            return []
+        if payload.strip() == DONE:
+            self.done = True
+            return []
+        try:
+            chunk = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            raise UpstreamMalformed("The upstream sent a chunk that is not JSON.") from problem
+        if not isinstance(chunk, dict):
+            raise UpstreamMalformed("The upstream sent a chunk that is not an object.")
+        if chunk.get("error"):
+            raise failure_said(chunk, hide=self._hide)
+        try:
+            return self._chunk(chunk)
+        except (TypeError, ValueError, AttributeError, KeyError) as problem:
+            raise UpstreamMalformed("The upstream sent a chunk of an unknown shape.") from problem
+
+    def finish(self) -> list[Event]:
+        """What remains to be said when the body has ended: the usage. Whether the answer is complete, Stops tell."""
+        return [self._usage] if self._usage is not None else []
+
+    def _chunk(self, chunk: dict[str, Any]) -> list[Event]:
+        if (usage := chunk.get("usage")) is not None:
+            self._usage = _usage(usage) or self._usage
+        events: list[Event] = []
+        for position, given in enumerate(chunk.get("choices") or ()):
+            index = given.get("index")
+            self._choice(given, index if isinstance(index, int) else position, events)
+        return events
+
+    def _choice(self, given: dict[str, Any], index: int, events: list[Event]) -> None:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice()
+        if choice.finish is not None:
+            return  # several finish reasons, or words after the end: the first end counts
+        # A whole completion where a stream was asked for has `message` in the place of `delta`.
+        delta = given.get("delta") or given.get("message")
+        if delta:
+            self._delta(delta, given.get("logprobs"), index, choice, events)
+        if reason := given.get("finish_reason"):
+            finish = _FINISH.get(reason)
+            if finish is None:
+                raise UpstreamMalformed("The upstream ended its answer for an unknown reason.")
+            if choice.calls and finish == "stop":
+                finish = "tool_calls"
+            choice.finish = finish
+            events.append(Stop(finish, index))
+
+    def _delta(self, delta: dict[str, Any], logprobs: Any, index: int, choice: _Choice, events: list[Event]) -> None:
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(thought, str) and thought:
+            events.append(Thought(thought, index))
+        if content := delta.get("content"):
+            if not isinstance(content, str):
+                content = "".join(part.get("text") or "" for part in content)
+            events.append(Text(content, index, logprobs or None))
+        elif logprobs:
+            events.append(Text("", index, logprobs))
+        if refusal := delta.get("refusal"):
+            events.append(Refused(refusal, index))
+        for call in delta.get("tool_calls") or ():
+            self._call(call, index, choice, events)
+        if old := delta.get("function_call"):
+            self._call({"index": "function_call", "function": old}, index, choice, events)
+        extra = {name: value for name in _EXTRAS if (value := delta.get(name))}
+        if extra:
+            events.append(Extra(extra, index))
+
+    def _call(self, call: dict[str, Any], index: int, choice: _Choice, events: list[Event]) -> None:
+        kind: Literal["function", "custom"] = "custom" if call.get("custom") else "function"
+        said = call.get(kind) or {}
+        arguments = said.get("input" if kind == "custom" else "arguments")
+        if arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):
+            arguments = msgspec.json.encode(arguments).decode()
+        name, place = said.get("name"), self._place(call, said, choice)
+        if place is None:
+            if not name:
+                raise UpstreamMalformed("The upstream sent a tool call without a name.")
+            place = self._open(call, choice)
+            events.append(ToolCall(place, choice.calls[place], name, arguments, kind, index))
+        elif arguments:
+            events.append(ToolCall(place, None, None, arguments, kind, index))
+
+    @staticmethod
+    def _place(call: dict[str, Any], said: dict[str, Any], choice: _Choice) -> int | None:
+        """Our index of the call that this piece belongs to; None when it opens one."""
+        key, theirs = call.get("index"), call.get("id") or None
+        if key is not None:
+            return choice.places.get(key)
+        if theirs is not None:
+            return choice.places.get(theirs)
+        # Neither index nor id: a name opens a call, anything else belongs to the last one.
+        return None if said.get("name") or not choice.calls else len(choice.calls) - 1
+
+    @staticmethod
+    def _open(call: dict[str, Any], choice: _Choice) -> int:
+        place = len(choice.calls)
+        theirs = call.get("id") or None
+        choice.calls.append(theirs or f"call_{secrets.token_hex(12)}")
+        for key in (call.get("index"), theirs):
+            if key is not None:
+                choice.places[key] = place
+        return place
+
+
+def _usage(given: dict[str, Any]) -> Usage | None:
+    prompt, completion = given.get("prompt_tokens"), given.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(completion, int):
+        return None
+    return Usage(
+        prompt,
+        completion,
+        cached=(given.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+        reasoning=(given.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
+    )

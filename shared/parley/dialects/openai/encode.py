@@ -1,0 +1,108 @@
+"""A prompt for a service that speaks OpenAI's API: the request as it came, changed only where it must be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from parley.chat.prompt import Prompt
+from parley.errors import UnsupportedParameter
+
+_REASONING: Final = re.compile(r"(^|/)(o[1-9]|gpt-[5-9])([^a-z]|$)")
+"""Names of models that know `max_completion_tokens` only (`upstreams/openai.md` section 4)."""
+_OURS: Final = frozenset({"stream", "stream_options", "max_tokens", "max_completion_tokens", "model", "messages"})
+_DEFAULTS: Final[dict[str, object]] = {"n": 1, "logprobs": False, "parallel_tool_calls": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How one service's taste differs from OpenAI's."""
+
+    limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """Which name the limit of tokens has; `auto`: by the model's name."""
+    developer: bool = True
+    """Whether the service knows the role `developer`."""
+    stream_usage: bool = True
+    """Whether it takes `stream_options`."""
+    drops: frozenset[str] = frozenset()
+    """Tuning knobs that it does not know and that are left out."""
+    strict_tools: bool = True
+    """Whether tools may say `strict`."""
+    most_top_logprobs: int = 20
+
+
+def encode(prompt: Prompt, rules: Rules) -> bytes:
+    """The body to send. Always a stream: the unary answer is its fold. Raises UnsupportedParameter."""
+    if (prompt.top_logprobs or 0) > rules.most_top_logprobs:
+        raise UnsupportedParameter(
+            f"'top_logprobs' can be at most {rules.most_top_logprobs} with this model.", param="top_logprobs"
+        )
+    body: dict[str, Any] = {"model": prompt.model, "messages": _messages(prompt.raw["messages"], rules)}
+    for name, value in prompt.raw.items():
+        if name in _OURS or value is None or name in rules.drops or value == _DEFAULTS.get(name, _OURS):
+            continue
+        body[name] = value
+    if not body.get("tools", True):
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            body.pop(name, None)
+    if not rules.strict_tools and "tools" in body:
+        body["tools"] = [_lenient(tool) for tool in body["tools"]]
+    if prompt.limit is not None:
+        body[_limit_name(prompt.model, rules)] = prompt.limit
+    body["stream"] = True
+    if rules.stream_usage:
+        body["stream_options"] = {"include_usage": True}
+    return msgspec.json.encode(body)
+
+
+def _limit_name(model: str, rules: Rules) -> str:
+    if rules.limit != "auto":
+        return rules.limit
+    return "max_completion_tokens" if _REASONING.search(model) else "max_tokens"
+
+
+def _messages(given: list[dict[str, Any]], rules: Rules) -> list[dict[str, Any]]:
+    return [_message(message, rules) if _needs_change(message, rules) else message for message in given]
+
+
+def _needs_change(message: dict[str, Any], rules: Rules) -> bool:
+    return (
+        (message["role"] == "developer" and not rules.developer)
+        or isinstance(message.get("content"), list)
+        or None in message.values()
+        or "reasoning_content" in message
+        or "reasoning" in message
+    )
+
+
+def _message(message: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    # `content: null` beside tool calls is the API's own way; every other null means "not given".
+    new = {
+        name: value
+        for name, value in message.items()
+        if (value is not None or name == "content") and name not in ("reasoning_content", "reasoning")
+    }
+    if new["role"] == "developer" and not rules.developer:
+        new["role"] = "system"
+    if isinstance(new.get("content"), list):
+        new["content"] = [_part(part) for part in new["content"]]
+    return new
+
+
+def _part(part: Any) -> Any:
+    """A part as the API states it; some clients write text or an image's URL as a bare string."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if part.get("type") == "image_url" and isinstance(part["image_url"], str):
+        return {**part, "image_url": {"url": part["image_url"]}}
+    return part
+
+
+def _lenient(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, dict) or "strict" not in function:
+        return tool
+    return {**tool, "function": {name: value for name, value in function.items() if name != "strict"}}
