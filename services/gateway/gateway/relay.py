@@ -61,6 +61,7 @@ class Relay:
                         async for event in events:
                             if attempt.first_event is None:
                                 attempt.first_event = monotonic()
+                                self.vault.works(lease)
                             attempt.events += 1
                             yield event
                 except Failure as failed:

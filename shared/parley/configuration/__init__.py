@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from parley.catalog import Catalog, Upstream
+from parley.catalog import Catalog, CredentialPlan, Upstream
 from parley.configuration.environment import upstreams_of
 from parley.configuration.file import read_file
 from parley.settings import ConfigurationError, Settings
 
-ECHO = Upstream(name="echo", provider="echo", models=("echo",), default_model="echo")
+ECHO = Upstream(
+    name="echo", provider="echo", credentials=(CredentialPlan("open", {}),), models=("echo",), default_model="echo"
+)
 
 
 @dataclass(frozen=True, slots=True)

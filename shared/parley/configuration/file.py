@@ -128,6 +128,8 @@ def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
         for i, item in enumerate(entry.credentials)
     ]
     credentials += [CredentialPlan(f"guest-{i + 1}", {}, guest=True) for i in range(entry.guests)]
+    if not credentials:  # a server that asks for no key is still lent in turn, paced and rested
+        credentials = [CredentialPlan("open", {})]
     first, between, total = settings.default_timeouts
     given = entry.timeouts
     pool = entry.pool or (PoolEntry() if entry.provider in _POOLED else None)
