@@ -120,7 +120,7 @@ class Unauthenticated(Refusal):
     """No key of ours, or a wrong one."""
 
     status = 401
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"
 
 
 class ModelNotFound(Refusal):

@@ -26,6 +26,13 @@ class _Watch:
         self.failure: Failure | None = None
         self.timer = self.loop.call_at(self._due(), self._look)
 
+    def begin(self) -> None:
+        """The first token is here: from now on the shorter patience counts."""
+        self.spoke = True
+        self.since = self.loop.time()
+        self.timer.cancel()
+        self.timer = self.loop.call_at(self._due(), self._look)
+
     def _due(self) -> float:
         silent = self.timeouts.between_tokens if self.spoke else self.timeouts.first_token
         return min(max(self.since, self.lease.active) + silent, self.started + self.timeouts.total)
@@ -65,7 +72,8 @@ async def patiently(events: Events, timeouts: Timeouts, lease: Lease) -> Events:
                     raise
                 raise watch.failure from None
             watch.waiting = None
-            watch.spoke = True
+            if not watch.spoke:
+                watch.begin()
             yield event
     finally:
         watch.timer.cancel()
