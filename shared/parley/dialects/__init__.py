@@ -1,0 +1,1 @@
+"""What is said: prompts into each service's words, and its words into events. No I/O."""
