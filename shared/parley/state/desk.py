@@ -1,15 +1,18 @@
-"""Desk: what this process keeps in memory of one upstream. All of it may be forgotten at any time."""
+"""Desk: what this process keeps in memory of one upstream: a copy of what Redis knows, and its own part in it."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from parley.catalog import Upstream
+from parley.clock import monotonic
 from parley.leases import Credential
 from parley.state import keys
 from parley.state.standing import Standing
+from parley.state.terms import ms
 
 
 class Stamp(NamedTuple):
@@ -46,7 +49,32 @@ class Desk:
             self.stamps.popleft()
         self.stamps.append(stamp)
 
+    def recent(self, window: float) -> Iterator[tuple[Stamp, int]]:
+        """The stamps that still count, each with how many milliseconds ago it was."""
+        moment = monotonic()
+        return ((stamp, ms(moment - stamp.at)) for stamp in self.stamps if stamp.at > moment - window)
+
     def saw(self, standing: Standing) -> None:
         """Take note of how the upstream stands."""
         self.standing = standing
         self.running_then = Counter(self.running)
+
+
+class Desks:
+    """The desks of all upstreams that this process has met."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Desk] = {}
+
+    def of(self, upstream: Upstream) -> Desk:
+        """The desk of an upstream, which may have changed since."""
+        desk = self._by_name.get(upstream.name)
+        if desk is None:
+            desk = self._by_name[upstream.name] = Desk(upstream)
+        elif desk.upstream is not upstream:
+            desk.upstream = upstream
+            desk.enrolled = False
+        return desk
+
+    def __iter__(self) -> Iterator[Desk]:
+        return iter(list(self._by_name.values()))

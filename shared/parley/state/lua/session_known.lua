@@ -1,9 +1,9 @@
 -- Every session of a credential that somebody answers for: ready, lent, or to be closed.
 -- ARGV  1 credential
--- Reply SESSION ...
+-- Reply EPOCH:SESSION ...
 --#include start
 local id, known = ARGV[1], {}
-local function add(session) known[#known + 1] = string.sub(session, string.find(session, ':', 1, true) + 1) end
+local function add(session) known[#known + 1] = session end
 for _, session in ipairs(redis.call('ZRANGE', key('ready', id), 0, -1)) do add(session) end
 local mine = id .. ':'
 local function add_mine(session)
