@@ -61,7 +61,7 @@ class Running:
 
     async def start(self) -> None:
         """Start the process. Call from the main thread (see `parley.tether`)."""
-        output: int | IO[bytes] = self.log.open("ab") if self.log else asyncio.subprocess.PIPE
+        output = self.log.open("ab") if self.log else await self._shown()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.part.argv,
@@ -74,10 +74,16 @@ class Running:
                 pass_fds=self.part.keep_open,
             )
         finally:
-            if not isinstance(output, int):
-                output.close()
-        if self._process.stdout:
-            self._pump = asyncio.create_task(_prefixed(self.part.name, self._process.stdout))
+            output.close()
+
+    async def _shown(self) -> IO[bytes]:
+        """A pipe of our own. With asyncio's, `wait` would last until every heir of it is gone: orphaned workers too."""
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(reading, "rb", 0))
+        self._pump = asyncio.create_task(_prefixed(self.part.name, reader))
+        return os.fdopen(writing, "wb", 0)
 
     async def ready(self) -> None:
         """Wait until it answers; CannotStart when it ends first or takes too long."""
