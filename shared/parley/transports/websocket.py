@@ -50,11 +50,22 @@ class Socket:
                 if not closed.rcvd_then_sent and ours in _BROKEN_FRAMES:
                     raise UpstreamMalformed("The upstream sent a message that cannot be read.") from closed
                 return
-            yield message if isinstance(message, str) else message.decode("utf-8", "strict")
+            try:
+                yield message if isinstance(message, str) else message.decode()
+            except UnicodeDecodeError as wrong:
+                raise UpstreamMalformed("The upstream sent a message that is not UTF-8.") from wrong
 
     async def close(self) -> None:
         """Say goodbye properly (code 1000), without waiting for the answer longer than a moment."""
         await self._connection.close()
+
+
+class _Direct(connect):
+    """Follows no redirect: where a handshake is sent to sign in, that is its answer."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """The answer itself."""
+        return exc
 
 
 class WebSockets:
@@ -72,7 +83,7 @@ class WebSockets:
         agent = next((more.pop(name) for name in list(more) if name.lower() == "user-agent"), None)
         origin = next((more.pop(name) for name in list(more) if name.lower() == "origin"), None)
         try:
-            connection = await connect(
+            connection = await _Direct(
                 url,
                 additional_headers=more,
                 user_agent_header=agent,
