@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 
-from parley.log import configure_logging
+from parley.journal import replica_name, start_logging
 from parley.settings import ConfigurationError, read_settings
+from parley.state.records import LostKey
 
 from keeper.app import run
 from keeper.pulse import alive
@@ -19,16 +21,16 @@ def main() -> int:
         return 0 if alive() else 1
     try:
         settings = read_settings()
-        configure_logging("keeper", settings.log_level)
+        start_logging("keeper", replica_name(), settings.log_level)
         asyncio.run(_until_told(run(settings)))
-    except ConfigurationError as problem:
+    except (ConfigurationError, LostKey) as problem:
         print(f"keeper: {problem}", file=sys.stderr)  # noqa: T201  # the one thing to see when it does not start
         return 2
     return 0
 
 
-async def _until_told(work: asyncio._CoroutineLike[None]) -> None:
-    task = asyncio.ensure_future(work)
+async def _until_told(work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:

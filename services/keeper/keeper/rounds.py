@@ -11,11 +11,11 @@ from parley.errors import Failure
 
 log = logging.getLogger(__name__)
 
-_SLOWEST = 60.0
+_FIRST_PAUSE, _SLOWEST = 0.5, 60.0
 
 
 async def rounds(name: str, pace: float, once: Callable[[], Awaitable[None]]) -> None:
-    """Call `once` every `pace` seconds for ever; after failures wait twice as long each time, at most a minute."""
+    """Call `once` every `pace` seconds for ever; after a failure soon again, then twice as late each time."""
     failures = 0
     while True:
         try:
@@ -27,5 +27,5 @@ async def rounds(name: str, pace: float, once: Callable[[], Awaitable[None]]) ->
         except Exception:
             failures += 1
             log.exception("%s failed", name)
-        pause = min(pace * 2**failures, max(_SLOWEST, pace)) if failures else pace
+        pause = min(_FIRST_PAUSE * 2 ** min(failures, 30), max(_SLOWEST, pace)) if failures else pace
         await sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # spreads the rounds of several loops

@@ -51,6 +51,7 @@ RENEWED: Final = Script("renewed")
 RENEWAL_FAILED: Final = Script("renew_failed")
 SNAPSHOT: Final = Script("snapshot")
 ADOPT: Final = Script("adopt")
+REPORT: Final = Script("report")
 
 # Of the pool
 NOTE_SESSION: Final = Script("session_note")

@@ -188,6 +188,16 @@ class Vault:
         fence = await self._renewals.claim(desk, credential, generation)
         return fence is not None and await self._renewals.renew(desk, credential, fence, renew)
 
+    def report(self, upstream: Upstream, credential: Credential, failure: Failure) -> None:
+        """The keeper's own call failed: whoever is to blame rests as after an answer. Not awaited."""
+        found = verdict(failure, credential, renewable=True)
+        self._line.send(script.REPORT, self._desks.of(upstream).prefix, credential.id, credential.generation, *found)
+
+    def found_well(self, upstream: Upstream, credential: Credential, refusal: str) -> None:
+        """A probe found the credential well, which ends a rest for the reason `refusal`, and no other. Not awaited."""
+        found = OK._replace(outcome="well", reason=refusal)
+        self._line.send(script.REPORT, self._desks.of(upstream).prefix, credential.id, credential.generation, *found)
+
     async def credential(self, upstream: Upstream, credential: str) -> Credential:
         """The newest state of a credential, also of one that left the configuration less than a day ago."""
         return await self._enrollment.credential(self._desks.of(upstream), credential)

@@ -1,0 +1,117 @@
+"""The keeper: what must happen once in the fleet, and not once per gateway. The composition root of this service.
+
+Any number of keepers may run; the one with the baton works, each loop at its own pace. When the baton is lost, so is
+the right to work: the loops are cancelled at once, and what they had begun is either recorded in Redis or done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from parley.catalog import Catalog, Upstream
+from parley.clock import sleep
+from parley.configuration import read_catalog
+from parley.providers import Provider, make_providers
+from parley.sealed import Seal, Secret, master_key
+from parley.settings import Settings
+from parley.state.baton import Baton
+from parley.state.fleet import Fleet, process_name
+from parley.state.line import Line
+from parley.state.model_lists import ModelLists
+from parley.state.pool import Pool
+from parley.state.terms import Terms
+from parley.state.vault import Vault
+from parley.transports import Net
+from parley.transports.browser import Browser
+from parley.transports.http import HTTP
+from parley.transports.websocket import WebSockets
+
+from keeper import discover, probe, renew, sweep, warm
+from keeper.pulse import beat
+from keeper.rounds import rounds
+
+_PATIENCE = 2.0
+"""Seconds the keeper waits for Redis: nobody waits for the keeper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the loops work with."""
+
+    settings: Settings
+    catalog: Catalog
+    providers: dict[str, Provider]
+    vault: Vault
+    pool: Pool
+    lists: ModelLists
+
+
+Chore = Callable[[Tools, Upstream, Provider], Awaitable[None]]
+
+
+async def run(settings: Settings) -> None:
+    """Keep until cancelled. Raises ConfigurationError, LostKey."""
+    async with _tools(settings) as (tools, baton), asyncio.TaskGroup() as group:
+        group.create_task(_live())
+        while True:
+            await baton.wait()
+            work = group.create_task(_work(tools))
+            while baton.held:
+                await sleep(0.2)
+            work.cancel()
+            await asyncio.wait({work})
+
+
+async def _work(tools: Tools) -> None:
+    """All loops of all upstreams, while the baton is ours."""
+    chores: list[tuple[str, float, Chore]] = [
+        ("renew", 0.5, renew.once),
+        ("warm", 0.5, warm.once),
+        ("close", 0.5, sweep.close_doomed),
+        ("orphans", 30.0, sweep.close_orphans),
+        ("probe", 60.0, probe.once),
+        ("models", tools.settings.models_refresh_seconds, discover.once),
+    ]
+    async with asyncio.TaskGroup() as group:
+        for upstream in tools.catalog.upstreams.values():
+            provider = tools.providers[upstream.name]
+            for name, pace, chore in chores:
+                group.create_task(rounds(f"{name} {upstream.name}", pace, _bound(chore, tools, upstream, provider)))
+
+
+def _bound(chore: Chore, tools: Tools, upstream: Upstream, provider: Provider) -> Callable[[], Awaitable[None]]:
+    async def once() -> None:
+        await chore(tools, upstream, provider)
+
+    return once
+
+
+async def _live() -> None:
+    while True:
+        beat()
+        await sleep(1.0)
+
+
+@asynccontextmanager
+async def _tools(settings: Settings) -> AsyncIterator[tuple[Tools, Baton]]:
+    catalog = read_catalog(settings).catalog
+    secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
+    seal = Seal(master_key(secret, settings.parley_state_dir))
+    line = Line(Secret(settings.redis_url.get_secret_value()), process_name("keeper"), limit=_PATIENCE)
+    net = Net(HTTP(), WebSockets(), Browser(threads=4))
+    vault = Vault(line, seal, terms=Terms(lease=settings.lease_seconds), queue_length=settings.queue_length)
+    lists = ModelLists(line)
+    fleet, baton = Fleet(line, vault, lists), Baton(line)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(net.aclose)
+        for part in (line, vault, fleet, baton):
+            stack.push_async_callback(part.close)
+        await line.open()
+        await vault.open(catalog.upstreams.values())
+        await fleet.open()
+        await baton.open()
+        yield Tools(settings, catalog, make_providers(catalog, net), vault, Pool(line), lists), baton
