@@ -73,24 +73,25 @@ def _odd_letters(frames: Frames, _: Params) -> Frames:
     return frames
 
 
+# In the order in which they are done when several are asked for.
 FRAMES: dict[str, Callable[[Frames, Params], Frames]] = {
-    "crlf": _each(lambda frame: frame.replace("\n", "\r\n")),
-    "cr": _each(lambda frame: frame.replace("\n", "\r")),
-    "comments": _between(": keep-alive\n\n", ":\n"),
+    "no_done": lambda frames, _: [frame for frame in frames if frame[1] != DONE],
+    "garbage_frame": lambda frames, _: [*frames[:2], (0.0, "data: {not json\n\n"), *frames[2:]],
+    "line_separators": _odd_letters,
     "multiline_data": _each(_several_lines),
-    "no_space": _each(lambda frame: frame.replace("data: ", "data:", 1)),
     "done_no_space": _each(lambda frame: "data:[DONE]\n\n" if frame == DONE else frame),
     "done_blanks": _each(lambda frame: "data:  [DONE] \n\n" if frame == DONE else frame),
     "done_twice": _each(lambda frame: frame * 2 if frame == DONE else frame),
-    "no_done": lambda frames, _: [frame for frame in frames if frame[1] != DONE],
     "no_final_blank": _without_last_blank,
     "no_done_no_final_blank": _unseparated,
-    "bom": _bom,
-    "event_ping": _between("event: ping\n\n"),
-    "empty_data": _between("data:\n\n"),
+    "no_space": _each(lambda frame: frame.replace("data: ", "data:", 1)),
     "event_named": _each(lambda frame: "event: message\n" + frame),
     "id_lines": _numbered,
+    "comments": _between(": keep-alive\n\n", ":\n"),
+    "event_ping": _between("event: ping\n\n"),
+    "empty_data": _between("data:\n\n"),
     "retry_line": lambda frames, _: [(0.0, "retry: 5\n\n"), *frames],
-    "line_separators": _odd_letters,
-    "garbage_frame": lambda frames, _: [*frames[:2], (0.0, "data: {not json\n\n"), *frames[2:]],
+    "bom": _bom,
+    "crlf": _each(lambda frame: frame.replace("\n", "\r\n")),
+    "cr": _each(lambda frame: frame.replace("\n", "\r")),
 }

@@ -150,9 +150,9 @@ class Service:
         choices = answer.answer(body, self.settings, _report(visit, body), visit.number)
         frame = self._frame(visit, body, model, choices)
         visit.headers |= self._limits()
-        streamed = bool(body.get("stream"))
-        if visit.plan.has("json_for_stream") or visit.plan.has("stream_for_json"):
-            streamed = not streamed
+        streamed = (
+            (bool(body.get("stream")) and not visit.plan.has("json_for_stream")) or visit.plan.has("stream_for_json")
+        )
         return await (self._stream if streamed else self._unary)(visit, frame, choices)
 
     async def _stream(self, visit: Visit, frame: shapes.Frame, choices: list[answer.Answer]) -> web.StreamResponse:
@@ -161,8 +161,8 @@ class Service:
         for name in twisted:
             chunks = CHUNK_TWISTS[name](chunks, visit.plan.params)
         framed = frames.stream(chunks, done="error_frame" not in twisted)
-        for name in visit.plan.names:
-            if name in FRAMES:
+        for name in FRAMES:  # in the table's order: line ends change last
+            if visit.plan.has(name):
                 framed = FRAMES[name](framed, visit.plan.params)
         headers = {"Content-Type": self._type(visit, SSE), "Cache-Control": "no-cache"}
         return await self._deliver(visit, 200, headers, frames.write(framed))
