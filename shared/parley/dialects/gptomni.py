@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
+
 from parley.chat.events import Event, Stop, Text
 from parley.chat.prompt import Prompt
 from parley.dialects import plain

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+
 from parley.chat.events import Event, Stop, Text, Usage
 from parley.chat.prompt import Prompt, ResponseFormat
 from parley.dialects import plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from parley.chat.events import Text
 from parley.chat.prompt import Assistant, ResponseFormat, System, User
 from parley.leases import Credential, Lease, Session
 from parley.providers.h2ogpte import MODELS, H2oGPTe
+from parley.providers.h2ogpte.web import Web
 from parley.providers.optional import FindsOrphans, ListsModels, OpensSessions, ProbesCredential, RenewsCredential
 from parley.sealed import Secret
 from parley.settings import ConfigurationError
@@ -248,13 +250,17 @@ async def test_words_arrive_whole_however_they_are_cut(desk: Desk, service: Emul
     assert said(answer) == "a中b文🌍é"
 
 
-async def test_where_the_whole_differs_only_a_unary_answer_can_follow_it(desk: Desk, service: Emulator):
+async def test_where_the_whole_differs_only_a_unary_answer_can_follow_it(
+    desk: Desk, service: Emulator, caplog: pytest.LogCaptureFixture
+):
     service.fault("ca_differs", None)
+    caplog.set_level("WARNING")
     streamed = await answered(desk.provider, asking("Hello"), await desk.lease())
     unary = await answered(desk.provider, asking("Hello", stream=False), await desk.lease())
     cut_at_stops = await answered(desk.provider, asking("Hello", stream=False, stop=["x"]), await desk.lease())
     assert said(streamed) == said(cut_at_stops) == "Hello"
     assert said(unary) == "On second thought: something else."
+    assert len(caplog.messages) == 3
 
 
 async def test_words_are_passed_on_as_they_come(desk: Desk, service: Emulator):
@@ -684,6 +690,25 @@ async def test_a_deletion_that_hangs_is_not_waited_for_forever(
         await desk.provider.close_sessions(lent, [session.id])
 
 
+async def test_a_deletion_whose_job_was_forgotten_is_looked_after(
+    desk: Desk, service: Emulator, monkeypatch: pytest.MonkeyPatch
+):
+    start = Web._start_deleting
+
+    async def start_and_lose(door: Web, sessions: list[str]) -> str:
+        await start(door, sessions)
+        return "lost"
+
+    monkeypatch.setattr(Web, "_start_deleting", start_and_lose)
+    service.set(delete_delay=0.3)
+    guest = await desk.guest()
+    session = await desk.provider.open_session(guest)
+    with pytest.raises(errors.UpstreamBroken):
+        await desk.provider.close_sessions(guest, [session.id])
+    await until(service, lambda stats: stats["sessions"]["deleted"])
+    await desk.provider.close_sessions(guest, [session.id])
+
+
 @pytest.mark.parametrize("fault", ["create_error", "create_no_id"])
 async def test_a_session_that_was_not_made_is_a_failure(desk: Desk, service: Emulator, lent: Credential, fault: str):
     service.fault(fault)
@@ -756,13 +781,31 @@ async def test_a_session_is_set_up_with_workspace_and_template(service: Emulator
     assert told["system_prompt"] == "From the template."
 
 
-async def test_a_session_whose_template_is_refused_is_thrown_away(service: Emulator, net: Net, lent: Credential):
-    if lent.guest:
-        pytest.skip("guests have no templates")
+@pytest.mark.parametrize("parts", [{"cookie": LOGIN["session"], "csrf": LOGIN["csrf"]}, KEY])
+async def test_a_session_whose_template_is_refused_is_thrown_away(service: Emulator, net: Net, parts: dict[str, str]):
+    service.set(logins=[LOGIN])
+    lent = credential(parts)
     desk = Desk(service, net, prompt_template="00000000-0000-4000-8000-00000000dead")
     with pytest.raises(errors.UpstreamFailure):
         await desk.provider.open_session(lent)
     await until(service, lambda stats: stats["sessions"] == {"created": 1, "deleted": 1, "live": 0})
+
+
+@pytest.mark.parametrize("fault", ["http_401", "http_403", "http_429", "http_500", "waf", "redirect_away", "reset"])
+@pytest.mark.parametrize(
+    "parts", [{"cookie": "canary-1", "csrf": "canary-2", "user_id": "canary-3"}, {"api_key": "canary-4"}]
+)
+async def test_no_secret_is_in_a_failure(desk: Desk, service: Emulator, fault: str, parts: dict[str, str]):
+    service.fault(fault, None)
+    lent = credential(parts, proxy=None)
+    told = [repr(desk.provider._door(lent)), repr(lent)]
+    for call in (desk.provider.open_session, desk.provider.renew, desk.provider.probe):
+        with pytest.raises(errors.Failure) as failure:
+            await call(lent)
+        told.append("".join(traceback.format_exception(failure.value)))
+    with_session = lease(desk.upstream, lent, Session("s", lent.id, 1))
+    told.append("".join(traceback.format_exception((await failed(desk.provider, asking("Hi"), with_session))[1])))
+    assert "canary" not in "".join(told)
 
 
 # --- options --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -22,7 +22,7 @@ class Place:
 
     http: HTTP
     base: str
-    proxy: str | None
+    proxy: str | None = field(repr=False)  # may hold a password
     timeouts: Timeouts
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from typing import Final
 
@@ -30,6 +31,8 @@ from parley.providers.h2ogpte.place import Place
 from parley.providers.h2ogpte.web import Doubts, Web
 from parley.transports import Net
 from parley.transports.websocket import HandshakeRefused
+
+log = logging.getLogger(__name__)
 
 MODELS: Final = (
     "auto",
@@ -103,6 +106,8 @@ class H2oGPTe:
                 await self._count(door, decoder.answer, decoder)
             for event in decoder.close():
                 yield event
+            if decoder.mismatch:
+                log.warning("%s: a final answer was not what its pieces had said", self._upstream.name)
         except (GeneratorExit, asyncio.CancelledError):
             if decoder.question and not decoder.done:
                 self._stop(door, decoder.question)
