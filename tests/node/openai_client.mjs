@@ -5,6 +5,7 @@
 // prints one JSON: {"ok": ...} or {"error": {class, status, code, type, param, requestID, message}}.
 
 import OpenAI from "openai";
+import { makeParseableResponseFormat } from "openai/lib/parser";
 
 const [scene, text = "{}", settings = "{}"] = process.argv.slice(2);
 const asked = JSON.parse(text);
@@ -30,7 +31,8 @@ const scenes = {
   },
 
   async parse() {
-    const completion = await client.chat.completions.parse(asked);
+    const format = makeParseableResponseFormat(asked.response_format, JSON.parse);
+    const completion = await client.chat.completions.parse({ ...asked, response_format: format });
     return { parsed: completion.choices[0].message.parsed };
   },
 
