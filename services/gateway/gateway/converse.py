@@ -5,18 +5,17 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from gateway.accounting import Tally
+from gateway.counting import counted
+from gateway.relay import Relay
+from gateway.routing import Directory
+from gateway.trim import Trim
 from parley.catalog import Caller
 from parley.chat.answer import Answer
 from parley.chat.events import Events, Usage
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic
 from parley.tokens import count
-
-from gateway.accounting import Tally
-from gateway.counting import counted
-from gateway.relay import Relay
-from gateway.routing import Directory
-from gateway.trim import Trim
 
 
 @dataclass(frozen=True, slots=True)

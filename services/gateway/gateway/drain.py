@@ -9,9 +9,8 @@ import asyncio
 from contextlib import aclosing
 from typing import Final
 
-from parley.chat.events import Event, Events, Usage
-
 from gateway.accounting import Tally
+from parley.chat.events import Event, Events, Usage
 
 LONGEST_DRAIN: Final = 30.0
 """Seconds an upstream may go on after its caller left."""

@@ -6,9 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from parley.tether import tether
-
 from gateway.worker import GRACEFUL_SECONDS
+from parley.tether import tether
 
 wsgi_app = "gateway.app:create_app()"
 worker_class = "gateway.worker.GatewayWorker"

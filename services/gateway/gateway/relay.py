@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from gateway.accounting import Tally
+from gateway.drain import draining
+from gateway.patience import patiently
+from gateway.routing import Place
 from parley.chat.events import Event, Events, Stop
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic, sleep
@@ -19,11 +23,6 @@ from parley.errors import Failure, LimitReached, UpstreamTruncated
 from parley.leases import Lease
 from parley.providers.optional import OpensSessions, RenewsCredential
 from parley.state.vault import Vault
-
-from gateway.accounting import Tally
-from gateway.drain import draining
-from gateway.patience import patiently
-from gateway.routing import Place
 
 
 @dataclass(frozen=True, slots=True)

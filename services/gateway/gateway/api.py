@@ -1,0 +1,170 @@
+"""The addresses of the gateway: models, health, where things are; and OpenAI's envelope for all that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+from urllib.parse import unquote_to_bytes
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from gateway.chat import Chat
+from gateway.entrance import Entrance
+from gateway.parts import Parts
+from gateway.reference import describe_chat
+from gateway.wire.failure import told, unexpected
+from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongMethod
+
+VERSION: Final = version("parley")
+_CREATED: Final = 1767225600
+"""When a model came to be is not known; every replica says the same (1 January 2026)."""
+_NOT_YET: Final = frozenset({"/v1/embeddings", "/v1/completions", "/v1/responses"})
+
+router = APIRouter()
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.scope["state"]["parts"]
+    return parts
+
+
+async def _known(request: Request) -> Parts:
+    """The parts, for a caller who has a key. Raises Unauthenticated."""
+    parts = _parts(request)
+    parts.doorkeeper.admit(request.scope["headers"])
+    return parts
+
+
+@router.get("/v1/models", tags=["OpenAI"])
+async def list_models(parts: Annotated[Parts, Depends(_known)]) -> dict[str, Any]:
+    """Every model on offer: bare ids, and `upstream/model` where a bare id is ambiguous."""
+    return {"object": "list", "data": [_model(*offered) for offered in parts.directory.offered()]}
+
+
+@router.get("/v1/models/{model:path}", tags=["OpenAI"])
+async def get_model(model: str, request: Request, parts: Annotated[Parts, Depends(_known)]) -> dict[str, Any]:
+    """One model. Its id may contain `/` and `:`, escaped or not."""
+    # From the raw path, decoded once: the framework's `model` would not tell `%2F` from what it stands for.
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    name = unquote_to_bytes(raw.split(b"?")[0].partition(b"/v1/models/")[2]).decode("utf-8", "replace") or model
+    found = parts.directory.find(name)
+    if found is None:
+        raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+    return _model(*found)
+
+
+def _model(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": owner}
+
+
+@router.get("/health", tags=["health"])
+async def health(request: Request) -> dict[str, Any]:
+    """Everything worth knowing at a glance."""
+    return _parts(request).health.whole()
+
+
+@router.get("/health/ready", tags=["health"])
+async def ready(request: Request) -> dict[str, Any]:
+    """Whether requests are served, and what is degraded and why."""
+    return _parts(request).health.ready()
+
+
+@router.get("/health/live", tags=["health"])
+async def live() -> dict[str, Any]:
+    """Whether the process is alive, whatever else is not."""
+    return {"status": "ok"}
+
+
+@router.get("/", tags=["health"])
+async def index() -> dict[str, Any]:
+    """Where things are."""
+    return {
+        "name": "Parley",
+        "version": VERSION,
+        "chat": "POST /v1/chat/completions",
+        "models": "GET /v1/models",
+        "health": "GET /health",
+        "reference": "GET /docs",
+    }
+
+
+# --- what is not here ---------------------------------------------------------------------------------------------
+
+
+async def _refused(_request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, Failure)  # noqa: S101  # registered for Failure only
+    return _response(failure)
+
+
+async def _not_served(request: Request, problem: Exception) -> Response:
+    """The framework's own refusals, in OpenAI's envelope."""
+    assert isinstance(problem, HTTPException)  # noqa: S101  # registered for HTTPException only
+    method, path = request.method, request.url.path
+    allow = dict(problem.headers or {}).get("Allow")
+    if problem.status_code == 405:
+        if method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": f"{allow}, OPTIONS"})
+        response = _response(WrongMethod(f"Not allowed to {method} on {path}."))
+        response.headers["allow"] = f"{allow}, OPTIONS"
+        return response
+    if problem.status_code == 404:
+        about = " It is not offered here yet; use /v1/chat/completions." if path.rstrip("/") in _NOT_YET else ""
+        return _response(UnknownURL(f"Invalid URL ({method} {path}).{about}"))
+    return _response(BadRequest(str(problem.detail)))
+
+
+async def _broken(request: Request, bug: Exception) -> Response:
+    return _response(unexpected(request.scope["state"]["request_id"]))
+
+
+def _response(failure: Failure) -> Response:
+    status, headers, body = told(failure)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+# --- the application ----------------------------------------------------------------------------------------------
+
+
+class Application(FastAPI):
+    """FastAPI with our entrance around it and the chat endpoint in its reference."""
+
+    def __init__(self, origins: Sequence[str], **options: Any) -> None:
+        self._origins = origins
+        super().__init__(**options)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the entrance outside of everything, also of the framework's own last resort."""
+        return Entrance(super().build_middleware_stack(), self._origins)
+
+    def openapi(self) -> dict[str, Any]:
+        """The reference, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe_chat(super().openapi())
+        return self.openapi_schema
+
+
+def application(
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]], origins: Sequence[str]
+) -> Application:
+    """All addresses, around the parts that `lifespan` yields as `{"parts": Parts}`."""
+    app = Application(
+        origins,
+        title="Parley",
+        summary="Many chat services behind one strict OpenAI API",
+        version=VERSION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        default_response_class=JSONResponse,
+        exception_handlers={Failure: _refused, HTTPException: _not_served, Exception: _broken},
+    )
+    # First, because routes are tried in order, and this is the one that matters.
+    app.router.routes.insert(0, Route("/v1/chat/completions", Chat(), methods=["POST"]))
+    app.include_router(router)
+    return app

@@ -1,0 +1,107 @@
+"""The gateway, composed: the only place that names concrete classes. Nothing is global; requests find their `Parts`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from gateway.api import VERSION, application
+from gateway.auth import Doorkeeper
+from gateway.converse import Converse
+from gateway.delivery import Pulse
+from gateway.health import Health
+from gateway.parts import Parts
+from gateway.relay import Relay
+from gateway.routing import Directory
+from parley.configuration import Configured, read_catalog
+from parley.journal import Journal, start_logging
+from parley.providers import make_providers
+from parley.sealed import Seal, Secret, master_key
+from parley.settings import ConfigurationError, Settings, read_settings
+from parley.state.fleet import Fleet, process_name
+from parley.state.line import Line
+from parley.state.model_lists import ModelLists
+from parley.state.records import LostKey
+from parley.state.terms import Terms
+from parley.state.vault import Vault
+from parley.transports import Net
+from parley.transports.browser import Browser
+from parley.transports.http import HTTP
+from parley.transports.websocket import WebSockets
+
+log = logging.getLogger(__name__)
+
+
+def create_app() -> FastAPI:
+    """The application, for uvicorn. A configuration that cannot be used ends the process with a sentence, code 4.
+
+    gunicorn takes 4 for "the application failed to load" and does not start it over and over.
+    """
+    try:
+        settings = read_settings()
+        configured = read_catalog(settings)
+    except ConfigurationError as problem:
+        print(f"gateway: {problem}", file=sys.stderr)  # noqa: T201  # the one thing to see when it does not start
+        sys.exit(4)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with _parts(settings, configured) as parts:
+            yield {"parts": parts}
+
+    return application(lifespan, settings.cors_origins)
+
+
+@contextlib.asynccontextmanager
+async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Parts]:
+    replica = process_name("gateway")
+    start_logging("gateway", replica, settings.log_level)
+    for advice in configured.advice:
+        log.warning("%s", advice)
+    master = settings.master_key
+    doorkeeper = Doorkeeper(Secret(master.get_secret_value()) if master else None)
+    if doorkeeper.open:
+        log.warning("NO API_MASTER_KEY IS SET: everybody who reaches this address may use it")
+    catalog = configured.catalog
+    secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
+    line = Line(Secret(settings.redis_url.get_secret_value()), replica)
+    vault = Vault(
+        line,
+        Seal(master_key(secret, settings.parley_state_dir)),
+        terms=Terms(lease=settings.lease_seconds, renew_every=settings.lease_seconds / 3),
+        queue_length=settings.queue_length,
+    )
+    lists = ModelLists(line)
+    fleet = Fleet(line, vault, lists)
+    net = Net(HTTP(), WebSockets(), Browser())
+    journal = Journal("gateway", replica)
+    pulse = Pulse(settings.header_grace_seconds, settings.heartbeat_seconds)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(journal.close)
+        stack.push_async_callback(net.aclose)
+        for part in (line, vault, fleet):
+            stack.push_async_callback(part.close)
+        await line.open()
+        try:
+            await vault.open(catalog.upstreams.values())
+        except LostKey as lost:
+            log.critical("%s", lost)
+            raise SystemExit(4) from None
+        await fleet.open()
+        beating = asyncio.create_task(pulse.run())
+        stack.callback(beating.cancel)
+
+        def discovered(upstream: str) -> tuple[str, ...]:
+            found = lists.get(upstream)
+            return found.models if found else ()
+
+        directory = Directory(catalog, make_providers(catalog, net), discovered)
+        relay = Relay(vault, settings.attempts, settings.queue_seconds)
+        health = Health(replica, VERSION, doorkeeper.open, fleet.status)
+        yield Parts(settings, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)
