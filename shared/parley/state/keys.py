@@ -34,7 +34,7 @@ OF_AN_UPSTREAM: Final = (
         "fence, renew_until; served, last_ok, failed, last_failure, last_failed",
         each=True,
     ),
-    Key("held", "zset", "two lease lives", "vault", "lease -> deadline", each=True),
+    Key("held", "zset", "a day", "vault", "lease -> deadline", each=True),
     Key("pace", "zset", "the window", "vault", "lease -> moment it was lent, for any sliding window", each=True),
     Key("queue", "zset", "two minutes", "turns", "ticket (the lease to be) -> order of arrival"),
     Key("alive", "zset", "two minutes", "turns", "ticket -> moment it is forgotten unless it asks again"),

@@ -95,7 +95,10 @@ class Line:
     async def ready(self, patience: float) -> bool:
         """Wait until the line is up, at most so many seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._good.wait(), patience)
+            async with asyncio.timeout(patience):
+                while not self._up:
+                    self._good.clear()
+                    await self._good.wait()
         return self._up
 
     async def close(self) -> None:
@@ -191,7 +194,6 @@ class Line:
         if self._up:
             self._up = False
             self._since = now()
-            self._good.clear()
             log.warning("Redis is not available: %s", why)
         for call in self._wire.under_way if self._wire else ():
             call.due = 0.0

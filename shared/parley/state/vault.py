@@ -28,6 +28,7 @@ from parley.state.line import Line
 from parley.state.pool import written
 from parley.state.records import Records
 from parley.state.renewals import Renew, Renewals
+from parley.state.script import Script
 from parley.state.spare import Spare
 from parley.state.standing import Standing, read_standing
 from parley.state.terms import Terms, ms
@@ -63,7 +64,7 @@ class Vault:
         self._renewals = Renewals(line, self._records, self._enrollment, self._errands, terms)
         self._spare = Spare(self._records, terms)
         self._out: dict[str, _Out] = {}
-        self._unsaid: deque[tuple[Argument, ...]] = deque(maxlen=_MOST_UNSAID)
+        self._unsaid: deque[tuple[Script, tuple[Argument, ...]]] = deque(maxlen=_MOST_UNSAID)
         self._name, self._count = secrets.token_hex(4), count(1)
         self._queue_length = queue_length
         self._life, self._grace = ms(terms.lease), ms(terms.renew_every)
@@ -158,11 +159,11 @@ class Vault:
         rolled = ""
         if lease.renewed is not None:
             rolled = self._records.sealed_parts(desk.upstream.name, credential.id, lease.renewed)
-        said = (desk.prefix, lease.id, credential.id, credential.generation, *found, rolled)
-        if not self._line.send(script.RETURN, *said):
+        if not self._line.up:
             self._spare.learn(desk.upstream.name, credential.id, found)
-            if lease.shared:
-                self._unsaid.append(said)
+            if not lease.shared:
+                return  # Redis never knew of it
+        self._say(script.RETURN, desk.prefix, lease.id, credential.id, credential.generation, *found, rolled)
 
     def works(self, lease: Lease) -> None:
         """The upstream began to answer a probe: the credential may be lent to others again. Not awaited."""
@@ -175,7 +176,7 @@ class Vault:
         if lease.id in self._out:
             lease.session = session
         prefix = self._desks.of(lease.upstream).prefix
-        self._line.send(script.NOTE_SESSION, prefix, lease.id, lease.credential.id, written(session))
+        self._say(script.NOTE_SESSION, prefix, lease.id, lease.credential.id, written(session))
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
@@ -246,7 +247,7 @@ class Vault:
                 await self._enrollment.enroll(desk.upstream)
                 reply = await in_turn(desk.upstream.name, await ask(), ask, renew_it)
         except BaseException:
-            self._line.send(script.LEAVE, desk.prefix, identity)
+            self._say(script.LEAVE, desk.prefix, identity)
             raise
         if reply[0] == b"none":
             raise NothingToLend(f"'{desk.upstream.name}' has no credential.", retry_after=1.0)
@@ -257,17 +258,23 @@ class Vault:
         try:
             return await self._enrollment.credential(desk, reply[1].decode())
         except BaseException:
-            self._line.send(script.RETURN, desk.prefix, identity, reply[1], reply[2], *ABORTED, "")
+            self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *ABORTED, "")
             raise
 
     def _unwanted(self, command: tuple[Argument, ...], reply: list[Any]) -> None:
         """Something was lent, or a place in the queue given, to a caller who is gone."""
-        prefix, identity = str(command[3]), command[4]
+        prefix, identity = command[3], command[4]
         if reply[0] == b"lent":
-            self._line.send(script.RETURN, prefix, identity, reply[1], reply[2], *ABORTED, "")
+            self._say(script.RETURN, prefix, identity, reply[1], reply[2], *ABORTED, "")
         elif reply[0] == b"renew":
-            self._renewals.release(prefix, reply[1].decode(), reply[4])
-        self._line.send(script.LEAVE, prefix, identity)
+            self._say(script.RENEWAL_FAILED, prefix, reply[1], reply[4], *ABORTED, 0, 0)
+        if reply[0] in (b"wait", b"renew"):
+            self._say(script.LEAVE, prefix, identity)
+
+    def _say(self, what: Script, *command: Argument) -> None:
+        """Tell Redis, now or when it is back."""
+        if not self._line.send(what, *command):
+            self._unsaid.append((what, command))
 
     def _catch_up(self) -> None:
         """Redis is back, perhaps without its last moments: first of all it is told what happened."""
@@ -277,7 +284,7 @@ class Vault:
             for batch in _batches(told):
                 self._line.send(script.ADOPT, desk.prefix, self._window, *batch)
         self._renew_leases()
-        while self._unsaid and self._line.send(script.RETURN, *self._unsaid[0]):
+        while self._unsaid and self._line.send(self._unsaid[0][0], *self._unsaid[0][1]):
             self._unsaid.popleft()
         self._errands.run(self._enrollment.enroll_rest())
 

@@ -12,7 +12,7 @@ for i = 2, #ARGV, 3 do
       redis.call('HSET', key('lent'), lease, session)
     end
   end
-  redis.call('PEXPIRE', held, 2 * life)
+  redis.call('PEXPIRE', held, DAY)
 end
 if revived > 0 then redis.call('HINCRBY', key('counts'), 'taken', revived) end
 if redis.call('EXISTS', key('lent')) == 1 then redis.call('PEXPIRE', key('lent'), DAY) end

@@ -127,7 +127,7 @@ if chosen and room > ahead then
   local id, probe = chosen[1], chosen[4]
   local held = key('held', id)
   redis.call('ZADD', held, now + life, lease)
-  redis.call('PEXPIRE', held, 2 * life)
+  redis.call('PEXPIRE', held, DAY) -- not sooner: what ran out must still be found, for its session
   redis.call('ZADD', key('ring'), redis.call('HINCRBY', key('counts'), 'taken', 1), id)
   if per_window > 0 then
     redis.call('ZADD', key('pace', id), now + 1, lease) -- rounded up, and compared rounded down: never a moment early
