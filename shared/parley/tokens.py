@@ -25,14 +25,14 @@ def _encoding() -> Any:
     return _bindings.tokenizer_for_encoding("o200k_base")
 
 
+def load() -> None:
+    """Load the tables now, so that no request has to wait: some 0.3 s, in which the process does nothing else."""
+    _encoding()
+
+
 def count(text: str) -> int:
     """How many tokens `text` is."""
     return int(_encoding().count(text)) if text else 0
-
-
-def pieces(text: str) -> list[str]:
-    """`text` cut where the tokenizer first cuts it: words with the space before them, numbers, signs."""
-    return list(_encoding().pretokenize(text))
 
 
 def prompt_tokens(prompt: Prompt) -> int:

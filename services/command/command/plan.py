@@ -89,7 +89,7 @@ def _redis(port: int, folder: Path, lock: int) -> Part:
         name="redis",
         # No snapshots: the append-only file has it all, and is what the folder is kept for.
         argv=(str(programs.redis_server()), "--port", str(port), "--bind", _HERE, "--dir", str(folder),
-              "--appendonly", "yes", "--save", ""),
+              "--appendonly", "yes", "--save", "", "--loglevel", "warning"),
         address=(_HERE, port),
         is_ready=partial(ports.answers_redis, _HERE, port),
         orphaned=signal.SIGTERM,  # it writes its file before it goes

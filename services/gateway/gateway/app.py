@@ -19,6 +19,7 @@ from gateway.health import Health
 from gateway.parts import Parts
 from gateway.relay import Relay
 from gateway.routing import Directory
+from parley import tokens
 from parley.configuration import Configured, read_catalog
 from parley.journal import Journal, start_logging
 from parley.providers import make_providers
@@ -101,7 +102,10 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
             found = lists.get(upstream)
             return found.models if found else ()
 
-        directory = Directory(catalog, make_providers(catalog, net), discovered)
+        providers = make_providers(catalog, net)
+        if not all("usage" in provider.features for provider in providers.values()):
+            tokens.load()
+        directory = Directory(catalog, providers, discovered)
         relay = Relay(vault, settings.attempts, settings.queue_seconds)
         health = Health(replica, VERSION, doorkeeper.open, fleet.status)
         yield Parts(settings, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)

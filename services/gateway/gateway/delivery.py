@@ -1,6 +1,6 @@
 """One streamed response under way: when its headers go out, and what keeps the connection alive while nothing is said.
 
-Headers wait for the first event up to a short grace, so that an early refusal is a true 401, 429 or 503. After the grace
+Headers wait for the first event up to a short grace, so that an early refusal is a true 401, 429 or 503. After that
 they go out with a comment, and a comment follows whenever the stream has been quiet for so long that a proxy might hang
 up. One `Pulse` per process looks at all open streams; a chunk costs two assignments for it.
 """

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from gateway.accounting import Tally
 from gateway.drain import draining
 from gateway.patience import patiently
@@ -42,6 +44,7 @@ class Relay:
         left = self.attempts
         for place in plan:
             tried: set[str] = set()
+            asked = structs.replace(prompt, model=place.model)
             while left > 0:
                 attempt = tally.attempt(place.upstream.name, place.model)
                 try:
@@ -56,7 +59,7 @@ class Relay:
                 attempt.credential = lease.credential.alias
                 settled = False
                 try:
-                    async with aclosing(self._stream(place, prompt, lease, tally)) as events:
+                    async with aclosing(self._stream(place, asked, lease, tally)) as events:
                         async for event in events:
                             if attempt.first_event is None:
                                 attempt.first_event = monotonic()

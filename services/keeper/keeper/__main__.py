@@ -7,12 +7,11 @@ import signal
 import sys
 from collections.abc import Coroutine
 
+from keeper.app import run
+from keeper.pulse import alive
 from parley.journal import replica_name, start_logging
 from parley.settings import ConfigurationError, read_settings
 from parley.state.records import LostKey
-
-from keeper.app import run
-from keeper.pulse import alive
 
 
 def main() -> int:

@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from keeper import discover, probe, renew, sweep, warm
+from keeper.pulse import beat
+from keeper.rounds import rounds
 from parley.catalog import Catalog, Upstream
 from parley.clock import sleep
 from parley.configuration import read_catalog
@@ -29,10 +32,6 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
-
-from keeper import discover, probe, renew, sweep, warm
-from keeper.pulse import beat
-from keeper.rounds import rounds
 
 _PATIENCE = 2.0
 """Seconds the keeper waits for Redis: nobody waits for the keeper."""

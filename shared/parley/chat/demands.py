@@ -26,8 +26,10 @@ Feature = Literal[
     "web_search",
     "stop",
     "max_tokens",
+    "usage",
 ]
-"""`stop` and `max_tokens` are special: where an upstream lacks them, the gateway enforces them itself."""
+"""`stop` and `max_tokens` are special: where an upstream lacks them, the gateway enforces them itself; `usage` means
+that it says how many tokens it used, which the gateway otherwise counts. These three are never demanded."""
 
 
 def demands(prompt: Prompt) -> Iterator[tuple[Feature, str]]:

@@ -8,6 +8,7 @@ Any OpenAI client can ask it to be slow, through the request's `metadata`:
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from parley.catalog import Upstream
@@ -17,16 +18,17 @@ from parley.chat.prompt import Prompt, User, text_of
 from parley.clock import sleep
 from parley.errors import BadRequest
 from parley.leases import Lease
-from parley.tokens import count, pieces, prompt_tokens
 from parley.transports import Net
 
 _LONGEST_PAUSE: Final = 600_000  # milliseconds
+_TOKEN: Final = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
+"""Its tokens are words and signs, with the space before them: it is a small model."""
 
 
 class Echo:
     """Needs no credential and no network."""
 
-    features: frozenset[Feature] = frozenset()
+    features: frozenset[Feature] = frozenset({"usage"})
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         pass
@@ -39,12 +41,13 @@ class Echo:
         first, each = _pause(prompt, "echo_first_ms"), _pause(prompt, "echo_delay_ms")
         if first:
             await sleep(first)
-        for position, piece in enumerate(pieces(said)):
+        pieces = _TOKEN.findall(said)
+        for position, piece in enumerate(pieces):
             if each and position:
                 await sleep(each)
             yield Text(piece)
         yield Stop("stop")
-        yield Usage(prompt_tokens(prompt), count(said))
+        yield Usage(sum(len(_TOKEN.findall(text_of(m.content))) for m in prompt.messages), len(pieces))
 
 
 def _pause(prompt: Prompt, name: str) -> float:

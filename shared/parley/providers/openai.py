@@ -23,7 +23,9 @@ from parley.leases import Credential, Lease
 from parley.transports import Net
 from parley.transports.framing import SSE
 
-_WORDS: Final[frozenset[Feature]] = frozenset({"stop", "max_tokens", "tools", "json_object", "json_schema", "images"})
+_WORDS: Final[frozenset[Feature]] = frozenset(
+    {"stop", "max_tokens", "usage", "tools", "json_object", "json_schema", "images"}
+)
 _ALL: Final[frozenset[Feature]] = _WORDS | {
     "custom_tools",
     "audio_input",

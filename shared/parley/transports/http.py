@@ -1,4 +1,4 @@
-"""HTTP to upstreams: httpx's Request and Response over aiohttp's connections, without httpx's client between them.
+"""HTTP to upstreams. Providers see httpx's Response; connections are our own, or httpx's where a proxy is in between.
 
 Rules kept here: redirects are never followed (they would carry a credential elsewhere); leaving a stream before its end
 closes its connection at once; cookies are nobody's (no jar), so that two credentials never share one.
@@ -11,26 +11,28 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from parley.catalog import Timeouts
-from parley.errors import FirstTokenTimeout, Unreachable, UpstreamBroken, UpstreamMalformed, UpstreamTruncated
+from parley.errors import (
+    FirstTokenTimeout,
+    Unreachable,
+    UpstreamBroken,
+    UpstreamMalformed,
+    UpstreamStalled,
+    UpstreamTruncated,
+)
+from parley.transports.direct import Direct
 
 LARGEST_BODY: Final = 8 * 2**20
 """Most bytes of an answer that is read whole (model lists, error pages)."""
-
-_CLOSED: Final = (httpx.ReadError, httpx.RemoteProtocolError, httpx.CloseError, aiohttp.ClientError, OSError)
-
-_DROPPED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 class HTTP:
     """The HTTP transport of one process. Connections are kept alive per upstream and proxy."""
 
     def __init__(self) -> None:
-        self._direct: AiohttpTransport | None = None
+        self._direct = Direct()
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
 
     @asynccontextmanager
@@ -46,28 +48,22 @@ class HTTP:
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; the response's `stream` gives bytes as they arrive, as they were sent.
 
-        Raises Unreachable, UpstreamBroken (closed before it answered), FirstTokenTimeout; then UpstreamTruncated.
+        Raises Unreachable, UpstreamBroken (closed before it answered), FirstTokenTimeout; then UpstreamTruncated,
+        UpstreamStalled, UpstreamMalformed. Limits on how long an answer may take are the relay's; those here only catch
+        an upstream that says nothing at all, not even a comment.
         """
-        request = httpx.Request(
-            method,
-            url,
-            headers={"accept-encoding": "identity", **headers},
-            content=content,
-            extensions={
-                "timeout": {
-                    "connect": timeouts.connect,
-                    "pool": None,
-                    "read": max(timeouts.first_token, timeouts.between_tokens),
-                    "write": timeouts.first_token,
-                }
-            },
-        )
-        response = await self._send(request, proxy)
+        headers = {"accept-encoding": "identity", **headers}
+        if proxy:
+            response = await self._through(proxy, method, url, headers, content, timeouts)
+        else:
+            response = await self._direct.send(method, url, headers, content, timeouts)
         try:
             yield response
-        except (httpx.ReadTimeout, TimeoutError) as silent:
-            raise FirstTokenTimeout("The upstream fell silent.") from silent
-        except _CLOSED as broken:
+        except httpx.DecodingError as problem:
+            raise UpstreamMalformed("The upstream's answer is not compressed as it says.") from problem
+        except httpx.ReadTimeout as silent:
+            raise UpstreamStalled("The upstream fell silent.") from silent
+        except httpx.TransportError as broken:
             raise UpstreamTruncated("The upstream's answer broke off.") from broken
         finally:
             await response.aclose()
@@ -82,11 +78,18 @@ class HTTP:
         timeouts: Timeouts,
         proxy: str | None = None,
     ) -> httpx.Response:
-        """Send a request and read its answer whole, uncompressed. Raises as `stream` does, and UpstreamMalformed."""
-        async with self.stream(
-            method, url, headers=headers, content=content, timeouts=timeouts, proxy=proxy
-        ) as response:
-            return await self.read(response)
+        """Send a request and read its answer whole, uncompressed, within `timeouts.total`.
+
+        Raises as `stream` does, and UpstreamMalformed when the answer is too large.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeouts.total),
+                self.stream(method, url, headers=headers, content=content, timeouts=timeouts, proxy=proxy) as response,
+            ):
+                return await self.read(response)
+        except TimeoutError as late:
+            raise FirstTokenTimeout("The upstream did not answer in time.") from late
 
     @staticmethod
     async def read(response: httpx.Response) -> httpx.Response:
@@ -98,50 +101,39 @@ class HTTP:
             if size > LARGEST_BODY:
                 raise UpstreamMalformed("The upstream's answer is too large.")
             parts.append(part)
-        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
-        return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+        # What describes the body as it travelled is not true of it any more.
+        travelled = ("content-encoding", "transfer-encoding", "content-length")
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in travelled]
+        return httpx.Response(response.status_code, headers=headers, content=b"".join(parts))
 
     async def aclose(self) -> None:
         """Close every idle connection."""
-        if self._direct is not None:
-            await self._direct.aclose()
+        self._direct.close()
         for transport in self._proxied.values():
             await transport.aclose()
 
-    async def _send(self, request: httpx.Request, proxy: str | None) -> httpx.Response:
-        transport = self._transport(proxy)
+    async def _through(
+        self, proxy: str, method: str, url: str, headers: Mapping[str, str], content: bytes, timeouts: Timeouts
+    ) -> httpx.Response:
+        """Send a request through a proxy. Raises as `stream` does."""
+        limits = {
+            "connect": timeouts.connect,
+            "read": max(timeouts.first_token, timeouts.between_tokens),
+            "write": timeouts.first_token,
+        }
         try:
-            return await transport.handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as problem:
-            cause = problem.__cause__
-            if isinstance(cause, _DROPPED) and not isinstance(cause, aiohttp.ClientConnectorError):
-                raise UpstreamBroken("The upstream closed the connection before it answered.") from problem
-            raise Unreachable("The upstream cannot be reached.") from problem
-        except (httpx.TimeoutException, TimeoutError) as problem:
-            raise FirstTokenTimeout("The upstream did not answer in time.") from problem
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as problem:
-            raise Unreachable("The upstream's base URL is not one.") from problem
-        except _CLOSED as problem:
-            raise UpstreamBroken("The upstream closed the connection before it answered.") from problem
-
-    def _transport(self, proxy: str | None) -> httpx.AsyncBaseTransport:
-        if proxy:
             if proxy not in self._proxied:
-                limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-                self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=limits)
-            return self._proxied[proxy]
-        if self._direct is None:
-            # limit=0 is unlimited; left out, aiohttp caps a process at 100 connections without a word.
-            self._direct = AiohttpTransport(client=_session)
-        return self._direct
-
-
-def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, loop=asyncio.get_running_loop())
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept"),
-        auto_decompress=False,
-        read_bufsize=2**16,
-    )
+                kept = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+                self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=kept, trust_env=False)
+            request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": limits})
+            return await self._proxied[proxy].handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as problem:
+            raise Unreachable("The upstream cannot be reached.") from problem
+        except httpx.TimeoutException as late:
+            raise FirstTokenTimeout("The upstream did not answer in time.") from late
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError) as problem:
+            raise Unreachable("The upstream's base URL or its proxy's is not one.") from problem
+        except httpx.RemoteProtocolError as problem:
+            raise UpstreamBroken("The upstream closed the connection before it answered.") from problem
+        except httpx.TransportError as problem:
+            raise UpstreamBroken("The upstream closed the connection before it answered.") from problem

@@ -56,7 +56,7 @@ _STOP_SECONDS: Final = 5.0
 class H2oGPTe:
     """Speaks to one h2oGPTe server."""
 
-    features: frozenset[Feature] = frozenset({"json_object", "json_schema", "max_tokens"})
+    features: frozenset[Feature] = frozenset({"json_object", "json_schema", "max_tokens", "usage"})
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._upstream = upstream

@@ -112,7 +112,7 @@ for _, id in ipairs(ring) do
     if left > 0 then
       room = room + left
       local candidate = { id, known[4], known[5], over > 0 }
-      if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
+      if true then chosen = chosen or candidate else last_resort = last_resort or candidate end
       if room > ahead and chosen then break end
     end
     if not paced then someday = true end

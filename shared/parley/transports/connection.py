@@ -1,0 +1,247 @@
+"""One connection to an upstream: HTTP/1.1, one exchange at a time, parsed by httptools.
+
+An `Exchange` is one request and its answer, and the byte stream of an `httpx.Response`. It ends in one of three ways:
+complete, failed (broken off, silent, not HTTP), or abandoned by us, which closes the connection at once. Only a complete
+one leaves its connection usable. A body without a stated length is complete when the upstream closes the connection
+properly, and broken off when it resets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final, cast
+
+import httptools
+import httpx
+
+from parley.catalog import Timeouts
+from parley.errors import Failure, FirstTokenTimeout, UpstreamBroken, UpstreamMalformed, UpstreamStalled
+from parley.errors import UpstreamTruncated as Truncated
+
+_LARGEST_HEAD: Final = 256 * 1024
+_MOST_UNREAD: Final = 256 * 1024
+"""Bytes that may wait for a slow reader before the upstream is not read any more."""
+
+Head = tuple[int, list[tuple[bytes, bytes]]]
+
+
+class Stale(UpstreamBroken):
+    """A connection that was kept open turned out to be closed: nothing of an answer was heard on it."""
+
+
+class Exchange(httpx.AsyncByteStream):
+    """A request under way. `head` comes first; iterating gives the body as it arrives; `aclose` abandons the rest."""
+
+    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
+        self._loop = connection.loop
+        self.head: asyncio.Future[Head] = self._loop.create_future()
+        self.parser = httptools.HttpResponseParser(self)
+        self._connection = connection
+        self._timeouts = timeouts
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._sized = False
+        self._parts: list[bytes] = []
+        self._unread = 0
+        self._paused = False
+        self._reader: asyncio.Future[None] | None = None
+        self.complete = False
+        self._failure: Failure | None = None
+        self._heard = 0.0
+        self._asked = self._loop.time()
+        self._timer = self._loop.call_later(timeouts.first_token, self._look)
+
+    # --- what the upstream does: called by the connection ---
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._heard = self._loop.time()
+        try:
+            if not self.head.done():
+                self._head_size += len(data)
+                if self._head_size > _LARGEST_HEAD:
+                    raise httptools.HttpParserError("the head is too long")
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.fail(UpstreamMalformed("The upstream's answer is not HTTP."))
+            return
+        if self._unread > _MOST_UNREAD and not self._paused:
+            self._paused = True
+            self._connection.pause(True)
+        self._wake()
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        """The connection is gone."""
+        if self.head.done():
+            if problem is None and not self._sized:
+                self._end()
+            else:
+                self.fail(Truncated("The upstream's answer broke off."))
+        else:
+            kind = UpstreamBroken if self._heard else Stale
+            self.fail(kind("The upstream closed the connection before it answered."))
+
+    # --- what the parser finds ---
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+        lower = name.lower()
+        if lower == b"content-length" or (lower == b"transfer-encoding" and value.lower().endswith(b"chunked")):
+            self._sized = True
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status < 200:  # "early hints" and the like; the answer is still to come
+            self._headers = []
+            return
+        if status in (204, 304):
+            self._sized = True
+        if not self.head.done():
+            self.head.set_result((status, self._headers))
+
+    def on_body(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._unread += len(part)
+
+    def on_message_complete(self) -> None:
+        if self.head.done():
+            self._end(reusable=self.parser.should_keep_alive())
+
+    # --- what the reader does ---
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body in the pieces that have arrived. Raises UpstreamTruncated, UpstreamStalled, UpstreamMalformed."""
+        while True:
+            if self._parts:
+                part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts.clear()
+                self._unread = 0
+                if self._paused:
+                    self._paused = False
+                    self._connection.pause(False)
+                yield part
+            elif self._failure is not None:
+                raise self._failure
+            elif self.complete:
+                return
+            else:
+                self._reader = self._loop.create_future()
+                try:
+                    await self._reader
+                finally:
+                    self._reader = None
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the answer is complete."""
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Nobody wants the rest."""
+        if not self.complete:
+            self.fail(Truncated("The answer was abandoned."))
+        self.head.cancel()
+
+    def fail(self, failure: Failure) -> None:
+        """End the exchange with its connection."""
+        if self.complete or self._failure is not None:
+            return
+        self._failure = failure
+        self._timer.cancel()
+        self._connection.abort()
+        if not self.head.done():
+            self.head.set_exception(failure)
+            self.head.exception()  # whoever waited is told; if nobody does any more, that is no mishap
+        self._wake()
+
+    # --- inside ---
+
+    def _end(self, *, reusable: bool = False) -> None:
+        if self.complete or self._failure is not None:
+            return
+        self.complete = True
+        self._timer.cancel()
+        self._connection.release(reusable=reusable)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _look(self) -> None:
+        """See whether the upstream has been silent for too long; one timer for the whole exchange."""
+        times, waiting_for_head = self._timeouts, not self.head.done()
+        longest = times.first_token if waiting_for_head else max(times.first_token, times.between_tokens)
+        silent = self._loop.time() - max(self._heard, self._asked)
+        if silent < longest or self._parts:  # what nobody has read yet is not the upstream's silence
+            self._timer = self._loop.call_later(max(longest - silent, 1.0), self._look)
+        elif waiting_for_head:
+            self.fail(FirstTokenTimeout("The upstream did not answer in time."))
+        else:
+            self.fail(UpstreamStalled("The upstream fell silent."))
+
+
+class Connection(asyncio.Protocol):
+    """A connection, and the exchange that it serves. `freed` is called when it can serve the next one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, freed: Callable[[Connection], None]) -> None:
+        self.loop = loop
+        self.idle_since = 0.0
+        self._freed = freed
+        self._exchange: Exchange | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the next request can be sent."""
+        return self._transport is not None and not self._transport.is_closing() and self._exchange is None
+
+    def ask(self, request: bytes, timeouts: Timeouts) -> Exchange:
+        """Send a request; the connection must be usable."""
+        assert self._transport is not None  # noqa: S101  # for the type checker: `usable` says so
+        self._exchange = Exchange(self, timeouts)
+        self._transport.write(request)
+        return self._exchange
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on reading."""
+        if self._transport is not None and not self._transport.is_closing():
+            if paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._exchange = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def release(self, *, reusable: bool) -> None:
+        """The exchange is complete."""
+        transport, self._exchange = self._transport, None
+        # An upstream that answered before it read the whole question will not read another one right.
+        if transport is None or transport.is_closing() or not reusable or transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self.idle_since = self.loop.time()
+            self._freed(self)
+
+    # --- asyncio's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; unasked ones end the connection."""
+        if self._exchange is not None:
+            self._exchange.data_received(data)
+        else:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed, by whomever."""
+        exchange, self._exchange, self._transport = self._exchange, None, None
+        if exchange is not None:
+            exchange.connection_lost(exc)
