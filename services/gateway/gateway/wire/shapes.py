@@ -8,8 +8,8 @@ from parley.chat.events import Usage
 
 
 def usage_shape(usage: Usage) -> dict[str, Any]:
-    """`CompletionUsage`. A count of our own is marked; the published schema leaves room for further members."""
-    shape: dict[str, Any] = {
+    """`CompletionUsage`. Whether it was measured or estimated is said beside it: the published shape has no room."""
+    return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.prompt + usage.completion,
@@ -21,9 +21,6 @@ def usage_shape(usage: Usage) -> dict[str, Any]:
             "rejected_prediction_tokens": 0,
         },
     }
-    if not usage.measured:
-        shape["estimated"] = True
-    return shape
 
 
 def logprobs_shape(logprobs: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -18,6 +18,8 @@ from parley.errors import UpstreamTruncated
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 DONE: Final = b"data: [DONE]\n\n"
+ESTIMATED: Final = b": x-parley-usage: estimated\n\n"
+"""What the header of that name says of a unary answer; when a stream's headers go out, it is not known yet."""
 
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -73,7 +75,8 @@ class Frames:
         if not self._include_usage or self._usage is None:
             return DONE
         usage = _encode(usage_shape(self._usage))
-        return self._prefix + b'],"usage":' + usage + b"}\n\n" + DONE
+        remark = b"" if self._usage.measured else ESTIMATED
+        return remark + self._prefix + b'],"usage":' + usage + b"}\n\n" + DONE
 
     def _begin(self, choice: int, event: _Piece) -> bytes:
         self._heads[choice] = self._prefix + b'{"index":%d,"delta":{"content":' % choice
