@@ -17,8 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from command import front, ports, programs
 
+from command import front, ports, programs
 from tests.stack.replicas import NameServer, Replica
 
 ROOT = Path(__file__).parents[2]

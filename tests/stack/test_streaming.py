@@ -81,7 +81,7 @@ def test_a_hang_up_reaches_the_upstream_within_100_ms(
     elif model.startswith("openai"):
         upstream.set(first_delay=5.0 if moment == "before" else 0.0, piece_delay=0.2)
     else:
-        upstream.set(first_delay=5.0 if moment == "before" else 0.0, chunk_delay=0.2)
+        upstream.set(first_delay=5.0 if moment == "before" else 0.0, piece_delay=0.2)
     hangups = len(upstream.stats()["hangups"])
     payload = json.dumps(body("!say:" + "word " * 200, model, stream=stream)).encode()
     host, port = stack.url.removeprefix("http://").split(":")
@@ -105,14 +105,15 @@ def test_an_upstream_that_breaks_off_is_an_error_in_the_stream_and_no_clean_stop
 ) -> None:
     stack, upstreams = world
     upstreams["openai"].reset()
-    upstreams["openai"].fault("reset", bytes=600)
+    upstreams["openai"].set(piece_delay=0.01)  # a reset takes with it what was not read yet
+    upstreams["openai"].fault("reset", bytes=3000)
     ask = body("!say:" + "word " * 200, "openai/demo-mini", stream=True)
     response = httpx.post(f"{stack.url}/v1/chat/completions", json=ask, headers=HEADERS, timeout=20)
     frames = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     assert response.status_code == 200 and "[DONE]" not in frames
     assert json.loads(frames[-1])["error"]["code"] == "upstream_truncated"
     assert all(choice["finish_reason"] is None for f in frames[:-1] for choice in json.loads(f)["choices"])
-    upstreams["openai"].fault("reset", bytes=600)
+    upstreams["openai"].fault("reset", bytes=3000)
     with pytest.raises(openai.APIError, match=r"broke off|truncated|ended"):
         for _ in stack.client().chat.completions.create(**ask):
             pass
