@@ -39,10 +39,11 @@ class Effort:
     crowds: tuple[int, ...]
     crowd_of_nginx_too: bool
     growth_requests: int
+    tries: int = 2  # of a crowd
 
 
 FULL = Effort(3, 1, 2.5, 3, 3, (500, 1000), True, 20_000)
-QUICK = Effort(1, 1, 2, 2.5, 2, (500, 1000), False, 4_000)
+QUICK = Effort(1, 1, 1.5, 2, 1.5, (500, 1000), False, 2_000, tries=1)
 
 
 def body(model: str) -> Facts:
@@ -151,12 +152,12 @@ class Bench:
 
     # ---- how many it keeps up -------------------------------------------------------------------------------------
 
-    def crowd(self, subject: Subject, streams: int, tries: int = 2) -> Facts:
+    def crowd(self, subject: Subject, streams: int) -> Facts:
         """Many paced streams at once. Kept up: no error, and the 99th of 100 chunks is less than one gap late.
 
         A disturbance from outside can spoil one try, so a spoilt one is repeated, and told.
         """
-        for tried in range(1, tries + 1):
+        for tried in range(1, self.effort.tries + 1):
             spoilt = len(self.errors[subject.name])
             peak = [trees.memory_mb(subject.tree)]
             before = _cpu(subject)

@@ -23,6 +23,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import native
 import trees
+
 from command import programs
 
 _loopback = build_opener(ProxyHandler({}))  # a proxy from the environment has no business on loopback

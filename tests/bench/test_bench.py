@@ -115,8 +115,10 @@ def test_without_a_compiler_the_bench_says_so_and_ends_with_3(monkeypatch, tmp_p
     assert "C compiler" in capsys.readouterr().err
 
 
-def test_samples_are_counted_by_function_whatever_the_line():
-    own, whole, total = consumers.count("main (a.py:1);go (a.py:7) 3\nmain (a.py:2);go (a.py:9) 2\nmain (a.py:1) 1\n")
+def test_samples_are_counted_by_function_whatever_the_line_and_waiting_threads_not_at_all():
+    waiting = "run (threading.py:982);_worker (concurrent/futures/thread.py:81) 99"
+    busy = "main (a.py:1);go (a.py:7) 3\nmain (a.py:2);go (a.py:9) 2\nmain (a.py:1) 1"
+    own, whole, total = consumers.count(f"{busy}\n{waiting}\n")
     assert total == 6
     assert own == {"go (a.py)": 5, "main (a.py)": 1}
     assert whole == {"go (a.py)": 5, "main (a.py)": 6}
