@@ -4,6 +4,7 @@ A replica does what the path of a request says:
 
     /tell...     says what arrived, as JSON                 /paced    sends 10 pieces, 50 ms apart
     /hold        answers nothing until hung up on           /die      breaks the connection without a byte
+    /late        as /tell, after three seconds
     /half        begins an answer, then breaks it           /own502   a failure in its own words
 """
 
@@ -13,7 +14,7 @@ import asyncio
 import socket
 import struct
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -27,7 +28,7 @@ class Replica:
         self.seen: list[dict[str, Any]] = []
         self.hangups: list[float] = []
         self.gentle = True
-        """False: `/tell` dies instead."""
+        """False: `/tell` and `/late` die instead."""
 
     @asynccontextmanager
     async def listening(self, host: str = "127.0.0.1", port: int = 0):
@@ -63,7 +64,9 @@ class Replica:
 
     async def _act(self, request: web.Request, arrived: dict[str, Any], own: dict[str, str]) -> web.StreamResponse:
         path = request.path
-        if path == "/die" or (path.startswith("/tell") and not self.gentle):
+        if path == "/late":
+            await asyncio.sleep(3)
+        if path == "/die" or (path.startswith(("/tell", "/late")) and not self.gentle):
             request.transport.abort()
             return web.Response()
         if path == "/hold":
@@ -81,6 +84,24 @@ class Replica:
             await stream.write_eof()
             return stream
         return web.json_response(arrived, headers=own)
+
+
+@contextmanager
+def deaf(host: str, port: int):
+    """A listener that takes no connection and refuses none, as the address of a container that is gone."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:  # its queue is full now
+            one.setblocking(False)
+            one.connect_ex((host, port))
+        try:
+            yield
+        finally:
+            for one in waiting:
+                one.close()
 
 
 class NameServer:

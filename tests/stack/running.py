@@ -82,7 +82,7 @@ class Stack:
         told = json.loads(line)
         self.url: str = told["url"]
         self.redis_url: str = told["redis_url"]
-        self.redis = _part(told["redis"])
+        self.redis = _part(told["redis"]) if told["redis"] else None
         self.nginx = _part(told["nginx"])
         self.gateways = [_part(part) for part in told["gateways"]]
         self.keepers = [_part(part) for part in told["keepers"]]

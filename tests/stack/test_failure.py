@@ -131,7 +131,7 @@ def test_a_second_keeper_takes_over_when_the_first_is_killed() -> None:
 
 def test_redis_restarted_under_load_loses_nothing() -> None:
     with (
-        RedisServer(appendonly=True) as store,
+        RedisServer(persistent=True) as store,
         Stack({"REDIS_URL": store.url}, gateways=4) as stack,
         load(stack) as running,
     ):

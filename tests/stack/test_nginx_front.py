@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from command import front, ports, programs
-from tests.stack.replicas import NameServer, Replica
+from tests.stack.replicas import NameServer, Replica, deaf
 
 ROOT = Path(__file__).parents[2]
 ENVELOPE = {"message", "type", "param", "code"}
@@ -219,6 +219,7 @@ async def test_a_body_above_the_limit_is_refused_in_the_envelope(door: Front) ->
 async def test_a_silent_gateway_is_a_504_in_the_envelope(door: Front) -> None:
     answer = await door.ask("/hold", "POST", data=b"{}")
     assert_refusal(answer, await answer.json(), 504, "server_error", "gateway_timeout")
+    assert [len(replica.seen) for replica in door.replicas] == [1, 1], "each was asked once, and none again"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +285,7 @@ async def test_a_post_under_way_on_a_dying_replica_is_asked_again_under_the_same
 async def test_when_every_replica_breaks_the_request_is_a_502(door: Front) -> None:
     answer = await door.ask("/die", "POST", data=b"{}")
     assert_refusal(answer, await answer.json(), 502, "server_error", "bad_gateway")
-    assert sum(len(replica.seen) for replica in door.replicas) == 2
+    assert [len(replica.seen) for replica in door.replicas] == [2, 2], "two rounds, and no more"
 
 
 async def test_a_begun_answer_that_breaks_is_broken_for_the_caller_and_not_asked_again(door: Front) -> None:
@@ -350,6 +351,43 @@ async def test_replicas_are_followed_as_their_name_says_without_a_failed_request
         await asyncio.gather(*loading)
         assert len(answers) > 500
         assert {status for status, _ in answers} == {200}
+
+
+async def test_a_request_that_hangs_on_a_vanished_replica_finds_another_though_the_list_changes(tmp_path: Path) -> None:
+    async with running(tmp_path, "docker") as door:
+        port = int(door.replicas[0].address.split(":")[1])
+        statuses: list[int] = []
+        over = asyncio.Event()
+
+        async def load() -> None:
+            while not over.is_set():
+                statuses.append((await door.ask("/tell", "POST", data=b"{}")).status)
+                await asyncio.sleep(0.05)
+
+        with deaf("127.0.0.9", port):
+            loading = [asyncio.create_task(load()) for _ in range(8)]
+            for addresses in (["127.0.0.2", "127.0.0.9"], ["127.0.0.2"], ["127.0.0.3", "127.0.0.9"], ["127.0.0.3"]):
+                door.names.addresses = addresses
+                await asyncio.sleep(2.5)
+            over.set()
+            await asyncio.gather(*loading)
+        assert '"gateway_status":"504' in door.log.read_text(), "some did hang on it"
+        assert " : " in door.log.read_text(), "some needed the second round"
+        assert set(statuses) == {200}
+
+
+async def test_a_request_outlives_its_replica_though_others_came_meanwhile(tmp_path: Path) -> None:
+    async with running(tmp_path, "docker", replicas=3) as door:
+        door.names.addresses = ["127.0.0.2"]
+        await asyncio.sleep(2.5)
+        door.replicas[0].gentle = False
+        asked = asyncio.create_task(door.ask("/late", "POST", data=b"{}"))
+        await asyncio.sleep(0.1)
+        door.names.addresses = ["127.0.0.3", "127.0.0.4"]
+        answer = await asked
+        assert answer.status == 200
+        assert (await answer.json())["replica"] != "replica-0"
+        assert len(door.replicas[0].seen) == 1
 
 
 async def test_a_replica_that_fails_all_the_time_rests_and_costs_no_request(door: Front) -> None:
