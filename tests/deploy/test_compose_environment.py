@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from parley.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from command import ports, programs
 
 

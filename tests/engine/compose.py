@@ -32,7 +32,7 @@ class Composed:
 
     def __enter__(self) -> Self:
         try:
-            self("up", "-d", "--build")
+            self("up", "-d", "--build", fails=True)  # what went wrong, the parts' logs below say better
             self._until_answered()
         except BaseException:
             self.take_down()
@@ -84,18 +84,14 @@ class Composed:
                     return
             except httpx.TransportError:
                 pass
-            assert time.monotonic() < deadline, self("ps") + self("logs", "--tail", "20")
+            assert time.monotonic() < deadline, self("ps") + self("logs", "--tail", "20", fails=True)
             time.sleep(0.3)
 
 
 def checkout(folder: Path) -> None:
     """Copy what belongs to the project (also what is not committed yet) and nothing that is ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         source, target = ROOT / name, folder / name
         if source.is_symlink() or source.is_file():

@@ -70,9 +70,7 @@ def test_containers_have_no_rights_and_cannot_write_to_their_image(stack: Compos
 def test_every_container_becomes_healthy(stack: Composed) -> None:
     deadline = time.monotonic() + 60
     while True:
-        ids = [
-            container for service in ("nginx", "gateway", "keeper", "redis") for container in stack.containers(service)
-        ]
+        ids = stack("ps", "-q").split()
         states = stack.docker("inspect", "-f", "{{.State.Health.Status}}", *ids).split()
         if states == ["healthy"] * 5:
             return
@@ -114,7 +112,7 @@ def test_replicas_come_go_and_die_and_redis_restarts_without_a_failed_request(st
         time.sleep(4)
         stack("restart", "-t", "5", "redis")
         time.sleep(4)
-    assert load.failures == []
+    assert not load.failures, "\n".join(load.failures)
     assert load.answered > 200
     assert seen_with_four == 4, "every replica gets its share, with no reload of nginx"
 
@@ -140,6 +138,9 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
+        # What the front door knows of a failure belongs to its report.
+        records = {record["request_id"]: record for record in self._stack.front_log()}
+        self.failures = [f"{failure}\n    {records.get(failure.split()[2])}" for failure in self.failures]
 
     def gateways_since(self, seconds: float) -> Counter[str]:
         """How many requests of the last seconds each gateway answered."""
@@ -156,7 +157,9 @@ class Load:
                 try:
                     answer = client.post("/v1/chat/completions", json=body)
                     right = answer.status_code == 200 and answer.text.count(str(number))
-                    wrong = None if right else f"{answer.status_code} {answer.text}"
+                    wrong = (
+                        None if right else f"{answer.headers.get('x-request-id')} {answer.status_code} {answer.text}"
+                    )
                 except httpx.HTTPError as problem:
                     wrong = repr(problem)
                 with self._lock:

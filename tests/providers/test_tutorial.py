@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from parley.catalog import Upstream
 from parley.chat.answer import fold
 from parley.chat.prompt import Prompt
@@ -20,7 +21,6 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
-
 from tests.upstreams.running import Emulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-provider.md"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+
 from gateway.patience import patiently
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event, Stop, Text

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+
 from gateway.routing import Directory
 from parley.catalog import Catalog, Route, Target, Upstream
 from parley.chat.prompt import ImagePart, Prompt, User

@@ -1,8 +1,9 @@
 """`stop` and `max_tokens` as the gateway keeps them: whatever the pieces, the same words come out."""
 
-from gateway.trim import Trim
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway.trim import Trim
 from parley.chat.events import Event, Stop, Text, Thought, Usage
 
 

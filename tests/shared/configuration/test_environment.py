@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from parley.catalog import Catalog
 from parley.configuration import read_catalog
 from parley.settings import ConfigurationError, Settings, read_settings

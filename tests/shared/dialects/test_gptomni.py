@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parley import errors
 from parley.chat.events import Event, Stop, Text
 from parley.chat.prompt import Assistant, Prompt, System, User

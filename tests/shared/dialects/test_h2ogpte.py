@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parley import errors
 from parley.chat.answer import fold
 from parley.chat.events import Event, Stop, Text, Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 
 import pytest
+
 from parley.clock import now
 from parley.dialects.hints import retry_after
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parley.chat.prompt import (
     Assistant,
     Call,

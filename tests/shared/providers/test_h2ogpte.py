@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+
 from parley import errors
 from parley.catalog import CredentialPlan, Timeouts, Upstream
 from parley.chat.events import Text
@@ -25,7 +26,6 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
-
 from tests.shared.providers.lending import (
     answered,
     asking,

@@ -8,6 +8,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parley.providers.h2ogpte.bootstrap import SignedIn, read_conf
 
 CONF = {"csrf_token": "csrf-made-up-1", "user_id": "0c4e", "username": "guest-7f3a", "is_guest": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from parley import errors
 from parley.leases import Credential
 from parley.providers.h2ogpte import web

@@ -150,8 +150,8 @@ class Service:
         choices = answer.answer(body, self.settings, _report(visit, body), visit.number)
         frame = self._frame(visit, body, model, choices)
         visit.headers |= self._limits()
-        streamed = (
-            (bool(body.get("stream")) and not visit.plan.has("json_for_stream")) or visit.plan.has("stream_for_json")
+        streamed = (bool(body.get("stream")) and not visit.plan.has("json_for_stream")) or visit.plan.has(
+            "stream_for_json"
         )
         return await (self._stream if streamed else self._unary)(visit, frame, choices)
 

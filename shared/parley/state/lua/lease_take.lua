@@ -69,7 +69,7 @@ local ring = redis.call('ZRANGE', key('ring'), 0, -1)
 if #ring == 0 then return { 'none' } end
 
 local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
-local room, reach = 0, 0
+local room, reach = 0, 1
 local someday = probed               -- room will come, and nobody knows when
 local moments = {}                   -- when room will come, where pacing says so
 local soonest, reason                -- of the rests
@@ -112,7 +112,7 @@ for _, id in ipairs(ring) do
     if left > 0 then
       room = room + left
       local candidate = { id, known[4], known[5], over > 0 }
-      if true then chosen = chosen or candidate else last_resort = last_resort or candidate end
+      if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
       if room > ahead and chosen then break end
     end
     if not paced then someday = true end
