@@ -69,7 +69,7 @@ local ring = redis.call('ZRANGE', key('ring'), 0, -1)
 if #ring == 0 then return { 'none' } end
 
 local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
-local room, reach = 0, 1
+local room, reach = 0, 0
 local someday = probed               -- room will come, and nobody knows when
 local moments = {}                   -- when room will come, where pacing says so
 local soonest, reason                -- of the rests
