@@ -16,7 +16,7 @@ local lease, life, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local concurrency, per_window, window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local renewal_lock = tonumber(ARGV[11])
 local queue, alive = key('queue'), key('alive')
-local FAR = 64 -- moments looked ahead per credential
+local FAR = 64 -- moments looked ahead per credential, at most
 
 -- Who is ahead of us?
 local waiting, ahead, queued = redis.call('ZCARD', queue), 0, false
@@ -71,7 +71,7 @@ if #ring == 0 then return { 'none' } end
 local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
 local room, reach = 0, 0
 local someday = probed               -- room will come, and nobody knows when
-local moments = {}                   -- when room will come, where pacing says so
+local paced = {}                     -- {id, turns left in this window, not before}, where pacing says when room will come
 local soonest, reason                -- of the rests
 
 for _, id in ipairs(ring) do
@@ -80,9 +80,7 @@ for _, id in ipairs(ring) do
   local over = tonumber(known[2] or 0)
   if over > now then
     if not soonest or over < soonest then soonest, reason = over, known[7] end
-    if known[1] == 'ok' then
-      for _ = 1, math.min(per_window, FAR) do moments[#moments + 1] = over end
-    end
+    if known[1] == 'ok' and per_window > 0 then paced[#paced + 1] = { id, per_window, over } end
   elseif known[1] ~= 'ok' then
     if tonumber(known[6] or 0) > now then
       someday, reach = true, reach + math.max(concurrency, 1)
@@ -90,7 +88,7 @@ for _, id in ipairs(ring) do
       renewal = { id, known[4], known[5] }
     end
   else
-    local left, paced = math.huge, false
+    local left, only_paced = math.huge, false
     if over > 0 then
       left = known[3] and runs(id, known[3]) and 0 or 1
     elseif concurrency > 0 then
@@ -102,12 +100,8 @@ for _, id in ipairs(ring) do
       local pace = key('pace', id)
       redis.call('ZREMRANGEBYSCORE', pace, '-inf', now - window)
       local quota = per_window - redis.call('ZCARD', pace)
-      for _ = 1, math.min(quota, FAR) do moments[#moments + 1] = now end
-      if quota < FAR then
-        local stamps = redis.call('ZRANGE', pace, 0, FAR - 1 - math.max(quota, 0), 'WITHSCORES')
-        for i = 2, #stamps, 2 do moments[#moments + 1] = tonumber(stamps[i]) + window end
-      end
-      left, paced = math.min(left, quota), left > 0
+      paced[#paced + 1] = { id, quota, now }
+      left, only_paced = math.min(left, quota), left > 0
     end
     if left > 0 then
       room = room + left
@@ -115,7 +109,7 @@ for _, id in ipairs(ring) do
       if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
       if room > ahead and chosen then break end
     end
-    if not paced then someday = true end
+    if not only_paced then someday = true end
   end
 end
 if half_open then room = math.min(room, 1) end
@@ -169,17 +163,25 @@ if not someday and reach == 0 then
   return { 'resting', soonest and soonest - now or -1, reason or '' }
 end
 
-local patience, moment = tonumber(ARGV[7]), nil
-if not someday then
-  table.sort(moments)
-  if ahead < #moments then
-    moment = moments[ahead + 1]
-  elseif #moments < FAR then
-    moment = moments[ahead % #moments + 1] + window * math.floor(ahead / #moments)
-  else
-    moment = moments[#moments] -- not before, and perhaps later
+-- When pacing alone is in the way, the moment of our turn is known: of all turns to come, the one after those ahead.
+local function moment_of_our_turn()
+  local moments = {}
+  for _, credential in ipairs(paced) do
+    local id, quota, from = credential[1], math.max(credential[2], 0), credential[3]
+    for _ = 1, math.min(quota, FAR) do moments[#moments + 1] = from end
+    if from == now and quota < FAR then
+      local stamps = redis.call('ZRANGE', key('pace', id), 0, FAR - 1 - quota, 'WITHSCORES')
+      for i = 2, #stamps, 2 do moments[#moments + 1] = math.max(now, tonumber(stamps[i]) + window) end
+    end
   end
+  table.sort(moments)
+  if ahead < #moments then return moments[ahead + 1] end
+  if per_window > FAR then return moments[#moments] end -- not before, and perhaps later
+  return moments[ahead % #moments + 1] + window * math.floor(ahead / #moments)
 end
+
+local patience = tonumber(ARGV[7])
+local moment = not someday and moment_of_our_turn() or nil
 if patience <= 0 or (moment and moment - now > patience) or (not queued and waiting >= tonumber(ARGV[8])) then
   leave()
   return { 'full', moment and math.max(moment - now, 1) or -1 }
