@@ -8,6 +8,7 @@ is shown by its type and where it came from, never by its text: the text may hol
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -21,13 +22,14 @@ import msgspec
 from parley.clock import now
 
 _FLUSH_SECONDS: Final = 0.1
+_CLOSE_SECONDS: Final = 2.0
 _MOST_LINES: Final = 20_000
 """Records kept while standard output takes nothing; what is beyond is dropped and counted."""
 _LEVELS: Final = {"failed": "warning"}
 _QUIET: Final = ("httpx", "httpcore", "aiohttp", "websockets", "urllib3", "cloudscraper", "asyncio", "uvicorn.access")
 """Libraries whose chatter may quote headers or addresses: only their warnings are heard."""
 
-_encode = msgspec.json.Encoder(enc_hook=str, order=None).encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def replica_name() -> str:
@@ -38,6 +40,13 @@ def replica_name() -> str:
 def timestamp(moment: float) -> str:
     """A moment as RFC 3339, in milliseconds, UTC."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _line(shape: dict[str, Any]) -> bytes:
+    try:
+        return _encode(shape)
+    except UnicodeEncodeError:  # half a character, which somebody sent: shown as an escape
+        return json.dumps(shape, default=str).encode()
 
 
 class Journal:
@@ -56,22 +65,19 @@ class Journal:
             self._dropped += 1
             return
         level = _LEVELS.get(record.get("outcome", ""), "info")
-        self._lines.append(_encode({"time": timestamp(now()), "level": level, **self._common, **record}))
+        self._lines.append(_line({"time": timestamp(now()), "level": level, **self._common, **record}))
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._soon())
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write what is left, as far as somebody takes it soon."""
         if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
-        self._write(self._take())
+            await asyncio.wait((self._writing,), timeout=_CLOSE_SECONDS)
 
     async def _soon(self) -> None:
-        while self._lines:
+        while self._lines or self._dropped:
             await asyncio.sleep(_FLUSH_SECONDS)
-            # Shielded: lines that were taken are written even when we are closed meanwhile.
-            await asyncio.shield(asyncio.to_thread(self._write, self._take()))
+            await asyncio.to_thread(self._write, self._take())
         self._writing = None
 
     def _take(self) -> bytes:
@@ -111,7 +117,7 @@ class Lines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = told_apart(record.exc_info[1])
-        return _encode(line).decode("utf-8", "replace")
+        return _line(line).decode()
 
 
 def told_apart(problem: BaseException) -> list[dict[str, Any]]:
