@@ -109,6 +109,7 @@ class Line:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+        self._up = False
         await self._drop("we hung up")
 
     def call(self, *command: Argument, late: Late | None = None) -> asyncio.Future[Any]:

@@ -7,9 +7,11 @@ a caller who hangs up must not waste the guest that is just being made.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
-from parley.errors import Failure, NothingToLend
+from parley.clock import monotonic
+from parley.errors import Failure, NothingToLend, StateUnavailable
 from parley.leases import Credential, Renewal
 from parley.state import script
 from parley.state.desk import Desk
@@ -19,6 +21,7 @@ from parley.state.line import Line
 from parley.state.records import Records
 from parley.state.terms import Terms, ms
 from parley.state.verdict import ABORTED, verdict
+from parley.state.wire import Argument
 
 Renew = Callable[[Credential], Awaitable[Renewal]]
 """Makes new parts for a credential (a provider does). Raises Failure."""
@@ -57,9 +60,8 @@ class Renewals:
         try:
             credential = await self._enrollment.credential(desk, identity)
             made = await self._in_time(renew, credential)
-            sealed = self._records.sealed_parts(desk.upstream.name, identity, made.parts)
-            same = int(made.same_account)
-            return await self._line.run(script.RENEWED, desk.prefix, identity, fence, sealed, same) is not None
+        except StateUnavailable:
+            raise
         except Failure as failure:
             rest = ms(self._terms.renewal_rest), ms(self._terms.longest_renewal_rest)
             found = verdict(failure, credential, renewable=True)
@@ -68,6 +70,21 @@ class Renewals:
         except BaseException:
             self.release(desk.prefix, identity, fence)
             raise
+        sealed = self._records.sealed_parts(desk.upstream.name, identity, made.parts)
+        renewed = (desk.prefix, identity, fence, sealed, int(made.same_account))
+        try:
+            return await self._line.run(script.RENEWED, *renewed) is not None
+        except StateUnavailable:
+            self._errands.run(self._store(renewed))
+            raise
+
+    async def _store(self, renewed: tuple[Argument, ...]) -> None:
+        """Redis did not take what was made: while the fence may still be ours, it is offered again."""
+        until = monotonic() + self._terms.renewal
+        while await self._line.ready(until - monotonic()):
+            with contextlib.suppress(StateUnavailable):
+                await self._line.run(script.RENEWED, *renewed)
+                return
 
     async def _in_time(self, renew: Renew, credential: Credential) -> Renewal:
         try:

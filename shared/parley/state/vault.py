@@ -180,6 +180,10 @@ class Vault:
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
+    async def enroll(self, upstream: Upstream) -> None:
+        """Make an upstream's credentials known, also after they changed. Raises LostKey, StateUnavailable."""
+        await self._enrollment.enroll(upstream)
+
     async def renew(self, upstream: Upstream, credential: str, renew: Renew, *, generation: int | None = None) -> bool:
         """Renew a credential that is new or expired (or still has that `generation`), if nobody else is at it.
 

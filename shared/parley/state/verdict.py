@@ -36,12 +36,13 @@ def verdict(failure: Failure, credential: Credential, *, renewable: bool) -> Ver
         base, longest = CredentialRejected.rest, CredentialRejected.longest_rest
     if blame == "upstream" and base and (credential.proxy or credential.base_url):
         blame = "credential"  # it goes its own way, which says nothing about that of the others
+    hint = failure.retry_after or 0.0
     return Verdict(
         "failed",
         blame if blame in ("credential", "upstream") else "nobody",
         ms(base),
         ms(longest),
-        ms(failure.retry_after or 0),
+        ms(min(hint, longest)) if hint > 0 else 0,  # not a number is no hint
         failure.patience,
         failure.reason,
     )

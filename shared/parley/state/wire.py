@@ -90,10 +90,11 @@ class Wire(asyncio.Protocol):
 
     def put(self, call: Call) -> None:
         """Send a command; all of one turn of the loop are written together."""
+        packed = hiredis.pack_command(call.command)  # type: ignore[arg-type]  # its stub knows one argument only
         self.under_way.append(call)
         if not self._outbox:
             self._loop.call_soon(self._flush)
-        self._outbox.append(hiredis.pack_command(call.command))  # type: ignore[arg-type]  # its stub knows one argument only
+        self._outbox.append(packed)
 
     async def hang_up(self) -> None:
         """Close without a word; what is under way is not settled."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 
 import pytest
+import redis as redis_py
 
 from parley.catalog import PoolPlan
 from parley.clock import monotonic
@@ -14,6 +16,7 @@ from parley.leases import Session
 from parley.state.terms import Terms
 from tests.servers import RedisServer
 from tests.shared.state.conftest import leaks, recovered, replica, upstream
+from tests.shared.state.test_renewals import Upstream
 
 TERMS = Terms(lease=1.5, renew_every=0.5, window=4.0, heartbeat=0.2, silence=1.0)
 
@@ -29,8 +32,6 @@ def four(redis, up, **facts):
 
 
 async def everybody(replicas):
-    from contextlib import AsyncExitStack
-
     stack = AsyncExitStack()
     made = [await stack.enter_async_context(one) for one in replicas]
     for one in made:
@@ -149,7 +150,6 @@ async def test_a_credential_that_fails_while_redis_is_away_rests_in_this_process
 
 async def test_no_warm_session_is_taken_and_no_guest_made_but_a_known_guest_may_be_used(own_redis):
     up = upstream(0, guests=1, pool=PoolPlan())
-    from tests.shared.state.test_renewals import Upstream
 
     there = Upstream()
     async with replica(own_redis.url, up, terms=TERMS, beat=True, limit=0.05) as one:
@@ -169,7 +169,6 @@ async def test_no_warm_session_is_taken_and_no_guest_made_but_a_known_guest_may_
 
 async def test_a_secret_renewed_by_another_replica_is_at_hand_when_redis_goes(own_redis):
     up = upstream(1)
-    from tests.shared.state.test_renewals import Upstream
 
     async with (
         replica(own_redis.url, up, terms=TERMS, beat=True) as one,
@@ -277,9 +276,7 @@ async def test_pacing_survives_a_redis_that_forgot_everything(own_redis):
 async def test_a_process_that_starts_without_redis_lends_what_has_no_limit_and_enrolls_later(own_redis):
     free, limited = upstream(1, name="free"), upstream(1, name="limited", per_minute=2)
     own_redis.stop()
-    import contextlib
-
-    async with contextlib.AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         opening = asyncio.create_task(stack.enter_async_context(replica(own_redis.url, free, limited, limit=0.2)))
         one = await opening
         assert (await one.lend(free)).credential.part() == "secret-0"
@@ -291,8 +288,6 @@ async def test_a_process_that_starts_without_redis_lends_what_has_no_limit_and_e
 
 
 async def test_nothing_without_a_lifetime_is_left_by_an_outage(own_redis):
-    import redis as redis_py
-
     up = upstream(2, concurrency=4, per_minute=1000, pool=PoolPlan())
     async with replica(own_redis.url, up, terms=TERMS, beat=True, limit=0.05) as one:
         leases = [await one.lend(up) for _ in range(3)]
@@ -303,3 +298,17 @@ async def test_nothing_without_a_lifetime_is_left_by_an_outage(own_redis):
         await one.fleet.beat()
     with redis_py.Redis.from_url(own_redis.url) as client:
         assert not list(leaks(client))
+
+
+async def test_a_guest_made_while_redis_went_away_is_kept_when_it_is_back(own_redis):
+    up = upstream(0, guests=1)
+    there = Upstream(takes=0.2)
+    async with replica(own_redis.url, up, terms=TERMS, limit=0.05) as one:
+        asked = asyncio.create_task(one.lend(up, wait=5, renew=there.renew))
+        await asyncio.sleep(0.05)
+        with own_redis.paused(), pytest.raises(StateUnavailable):
+            await asked
+        await recovered(one.line)
+        lease = await one.lend(up, wait=5, renew=there.renew)
+        assert lease.credential.part() == "fresh-1"
+        assert there.renewed == 1

@@ -456,3 +456,34 @@ async def test_a_wide_burst_over_four_replicas_rotates_exactly(redis):
         leases = await asyncio.gather(*(which.lend(up) for which in (a, b, c, d) for _ in range(75)))
         lent.update(lease.credential.alias for lease in leases)
     assert lent == {"c0": 100, "c1": 100, "c2": 100}
+
+
+async def test_a_hint_that_is_no_number_of_seconds_is_none(redis):
+    up = upstream(4)
+    async with replica(redis.url, up) as one:
+        for hint in (float("nan"), -5.0, 0.0, float("inf")):
+            one.vault.give_back(await one.lend(up), Throttled("slow down", retry_after=hint))
+        rests = [round(row.rests) for row in (await one.vault.snapshot(up)).credentials]
+        assert sorted(rests) == [20, 20, 20, 900]
+
+
+async def test_a_failed_call_of_the_keeper_counts_as_an_answer_would(redis):
+    up = upstream(2)
+    async with replica(redis.url, up) as one:
+        (first, second) = (await one.vault.snapshot(up)).credentials
+        one.vault.report(up, await one.vault.credential(up, first.id), Throttled("slow down"))
+        one.vault.report(up, await one.vault.credential(up, second.id), CredentialExpired("gone"))
+        rows = {row.id: row for row in (await one.vault.snapshot(up)).credentials}
+        assert rows[first.id].reason == "rate_limit_exceeded"
+        assert rows[second.id].state == "expired"
+
+
+async def test_a_probe_that_finds_a_credential_well_ends_its_refusal_and_no_other_rest(redis):
+    up = upstream(2)
+    async with replica(redis.url, up) as one:
+        refused, throttled = await one.lend(up), await one.lend(up)
+        one.vault.give_back(refused, CredentialRejected("no"))
+        one.vault.give_back(throttled, Throttled("slow down"))
+        for lease in (refused, throttled):
+            one.vault.found_well(up, lease.credential, CredentialRejected.code)
+        assert {(await one.lend(up)).credential.id for _ in range(3)} == {refused.credential.id}
