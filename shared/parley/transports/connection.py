@@ -1,9 +1,9 @@
 """One connection to an upstream: HTTP/1.1, one exchange at a time, parsed by httptools.
 
 An `Exchange` is one request and its answer, and the byte stream of an `httpx.Response`. It ends in one of three ways:
-complete, failed (broken off, silent, not HTTP), or abandoned by us, which closes the connection at once. Only a complete
-one leaves its connection usable. A body without a stated length is complete when the upstream closes the connection
-properly, and broken off when it resets it.
+complete, failed (broken off, silent, not HTTP), or abandoned by us, which closes the connection at once. Only a
+complete one leaves its connection usable. A body without a stated length is complete when the upstream closes the
+connection properly, and broken off when it resets it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ import httptools
 import httpx
 
 from parley.catalog import Timeouts
-from parley.errors import Failure, FirstTokenTimeout, UpstreamBroken, UpstreamMalformed, UpstreamStalled
-from parley.errors import UpstreamTruncated as Truncated
+from parley.errors import (
+    Failure,
+    FirstTokenTimeout,
+    UpstreamBroken,
+    UpstreamMalformed,
+    UpstreamStalled,
+    UpstreamTruncated,
+)
 
 _LARGEST_HEAD: Final = 256 * 1024
 _MOST_UNREAD: Final = 256 * 1024
@@ -26,17 +32,13 @@ _MOST_UNREAD: Final = 256 * 1024
 Head = tuple[int, list[tuple[bytes, bytes]]]
 
 
-class Stale(UpstreamBroken):
-    """A connection that was kept open turned out to be closed: nothing of an answer was heard on it."""
-
-
 class Exchange(httpx.AsyncByteStream):
     """A request under way. `head` comes first; iterating gives the body as it arrives; `aclose` abandons the rest."""
 
     def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
         self._loop = connection.loop
         self.head: asyncio.Future[Head] = self._loop.create_future()
-        self.parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._connection = connection
         self._timeouts = timeouts
         self._headers: list[tuple[bytes, bytes]] = []
@@ -52,17 +54,24 @@ class Exchange(httpx.AsyncByteStream):
         self._asked = self._loop.time()
         self._timer = self._loop.call_later(timeouts.first_token, self._look)
 
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing of an answer has come."""
+        return not self._heard
+
     # --- what the upstream does: called by the connection ---
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         self._heard = self._loop.time()
+        if not self.head.done():
+            self._head_size += len(data)
+            if self._head_size > _LARGEST_HEAD:
+                self.fail(UpstreamMalformed("The upstream's answer has an endless head."))
+                return
+        assert self._parser is not None  # noqa: S101  # an ended exchange is not given bytes any more
         try:
-            if not self.head.done():
-                self._head_size += len(data)
-                if self._head_size > _LARGEST_HEAD:
-                    raise httptools.HttpParserError("the head is too long")
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(UpstreamMalformed("The upstream's answer is not HTTP."))
             return
@@ -77,21 +86,23 @@ class Exchange(httpx.AsyncByteStream):
             if problem is None and not self._sized:
                 self._end()
             else:
-                self.fail(Truncated("The upstream's answer broke off."))
+                self.fail(UpstreamTruncated("The upstream's answer broke off."))
         else:
-            kind = UpstreamBroken if self._heard else Stale
-            self.fail(kind("The upstream closed the connection before it answered."))
+            self.fail(UpstreamBroken("The upstream closed the connection before it answered."))
 
     # --- what the parser finds ---
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
         self._headers.append((name, value))
         lower = name.lower()
         if lower == b"content-length" or (lower == b"transfer-encoding" and value.lower().endswith(b"chunked")):
             self._sized = True
 
     def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
+        """The head is whole."""
+        assert self._parser is not None  # noqa: S101  # it is what calls
+        status: int = self._parser.get_status_code()
         if status < 200:  # "early hints" and the like; the answer is still to come
             self._headers = []
             return
@@ -101,12 +112,14 @@ class Exchange(httpx.AsyncByteStream):
             self.head.set_result((status, self._headers))
 
     def on_body(self, part: bytes) -> None:
+        """A piece of the body."""
         self._parts.append(part)
         self._unread += len(part)
 
     def on_message_complete(self) -> None:
-        if self.head.done():
-            self._end(reusable=self.parser.should_keep_alive())
+        """The body is whole."""
+        if self.head.done() and self._parser is not None:
+            self._end(reusable=self._parser.should_keep_alive())
 
     # --- what the reader does ---
 
@@ -139,7 +152,7 @@ class Exchange(httpx.AsyncByteStream):
     def abandon(self) -> None:
         """Nobody wants the rest."""
         if not self.complete:
-            self.fail(Truncated("The answer was abandoned."))
+            self.fail(UpstreamTruncated("The answer was abandoned."))
         self.head.cancel()
 
     def fail(self, failure: Failure) -> None:
@@ -148,6 +161,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self._failure = failure
         self._timer.cancel()
+        self._parser = None  # it refers to us: without this, only the garbage collector would free both
         self._connection.abort()
         if not self.head.done():
             self.head.set_exception(failure)
@@ -161,6 +175,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self.complete = True
         self._timer.cancel()
+        self._parser = None
         self._connection.release(reusable=reusable)
         self._wake()
 

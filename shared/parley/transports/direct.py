@@ -1,7 +1,7 @@
 """Connections to upstreams, kept open between answers: per scheme, host and port, without an upper limit.
 
-Written because a client library in its place took most of a request's time (`docs/performance.md`), sent a question that
-met a kept connection's end to the caller as a failure, and took a reset for the proper end of an unsized body.
+Written because the client library that was here took most of a request's time (`docs/performance.md`), let a question
+fail that met the end of a kept connection, and took a reset for the proper end of a body without a length.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 import httpx
 
 from parley.catalog import Timeouts
-from parley.errors import Unreachable
-from parley.transports.connection import Connection, Stale
+from parley.errors import Unreachable, UpstreamBroken
+from parley.transports.connection import Connection
 
 _KEPT: Final = 15.0
 """Seconds that an unused connection is kept."""
@@ -57,8 +57,8 @@ class Direct:
             exchange = connection.ask(request, timeouts)
             try:
                 status, received = await exchange.head
-            except Stale:
-                if not kept or loop.time() - sent > _SOON:
+            except UpstreamBroken:
+                if not (kept and exchange.unheard and loop.time() - sent < _SOON):
                     raise
             except BaseException:
                 exchange.abandon()

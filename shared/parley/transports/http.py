@@ -54,7 +54,7 @@ class HTTP:
         """
         headers = {"accept-encoding": "identity", **headers}
         if proxy:
-            response = await self._through(proxy, method, url, headers, content, timeouts)
+            response = await self._through(proxy, _request(method, url, headers, content, timeouts))
         else:
             response = await self._direct.send(method, url, headers, content, timeouts)
         try:
@@ -112,28 +112,31 @@ class HTTP:
         for transport in self._proxied.values():
             await transport.aclose()
 
-    async def _through(
-        self, proxy: str, method: str, url: str, headers: Mapping[str, str], content: bytes, timeouts: Timeouts
-    ) -> httpx.Response:
+    async def _through(self, proxy: str, request: httpx.Request) -> httpx.Response:
         """Send a request through a proxy. Raises as `stream` does."""
-        limits = {
-            "connect": timeouts.connect,
-            "read": max(timeouts.first_token, timeouts.between_tokens),
-            "write": timeouts.first_token,
-        }
         try:
             if proxy not in self._proxied:
                 kept = httpx.Limits(max_connections=None, max_keepalive_connections=20)
                 self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=kept, trust_env=False)
-            request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": limits})
             return await self._proxied[proxy].handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as problem:
             raise Unreachable("The upstream cannot be reached.") from problem
         except httpx.TimeoutException as late:
             raise FirstTokenTimeout("The upstream did not answer in time.") from late
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError) as problem:
-            raise Unreachable("The upstream's base URL or its proxy's is not one.") from problem
-        except httpx.RemoteProtocolError as problem:
-            raise UpstreamBroken("The upstream closed the connection before it answered.") from problem
+            raise Unreachable("The proxy's URL is not one.") from problem
         except httpx.TransportError as problem:
             raise UpstreamBroken("The upstream closed the connection before it answered.") from problem
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], content: bytes, timeouts: Timeouts) -> httpx.Request:
+    """A request as httpx wants it. Raises Unreachable."""
+    limits = {
+        "connect": timeouts.connect,
+        "read": max(timeouts.first_token, timeouts.between_tokens),
+        "write": timeouts.first_token,
+    }
+    try:
+        return httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": limits})
+    except httpx.InvalidURL as problem:
+        raise Unreachable("The upstream's base URL is not one.") from problem

@@ -738,7 +738,7 @@ async def test_a_session_may_come_as_a_bare_id(desk: Desk, service: Emulator):
 async def test_a_call_that_is_refused(
     desk: Desk, service: Emulator, lent: Credential, fault: str, params: dict[str, Any], kind: type[errors.Failure]
 ):
-    service.fault(fault, **params)
+    service.fault(fault, None, **params)  # a reset on a kept connection is asked again once, on a new one
     with pytest.raises(kind) as refused:
         await desk.provider.open_session(lent)
     assert type(refused.value) is kind
