@@ -137,17 +137,16 @@ def crowds(bench: Bench) -> list[dict[str, Any]]:
     """How many streams this machine keeps up: all its cores may be used now, except that the load keeps to its own."""
     for subject in bench.subjects:
         trees.keep_to(subject.tree, ALL_CORES)
-    found = []
+    found: list[dict[str, Any]] = []
     for streams in bench.effort.crowds:
+        hopeless = any(not crowd["parley"]["kept_up"] for crowd in found)
         crowd: dict[str, Any] = {"streams": streams}
         for subject in bench.subjects:
             if subject.name == "nginx" and not bench.effort.crowd_of_nginx_too:
                 continue
             say(f"{streams} streams through {subject.name}")
-            crowd[subject.name] = bench.crowd(subject, streams)
+            crowd[subject.name] = bench.crowd(subject, streams, 1 if hopeless else bench.effort.tries)
         found.append(crowd)
-        if not crowd["parley"]["kept_up"]:
-            break
     return found
 
 

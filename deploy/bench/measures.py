@@ -152,12 +152,12 @@ class Bench:
 
     # ---- how many it keeps up -------------------------------------------------------------------------------------
 
-    def crowd(self, subject: Subject, streams: int) -> Facts:
+    def crowd(self, subject: Subject, streams: int, tries: int) -> Facts:
         """Many paced streams at once. Kept up: no error, and the 99th of 100 chunks is less than one gap late.
 
         A disturbance from outside can spoil one try, so a spoilt one is repeated, and told.
         """
-        for tried in range(1, self.effort.tries + 1):
+        for tried in range(1, tries + 1):
             spoilt = len(self.errors[subject.name])
             peak = [trees.memory_mb(subject.tree)]
             before = _cpu(subject)
