@@ -43,7 +43,7 @@ class Effort:
 
 
 FULL = Effort(3, 1, 2.5, 3, 3, (500, 1000), True, 20_000)
-QUICK = Effort(1, 1, 1.5, 2, 1.5, (500, 1000), False, 2_000, tries=1)
+QUICK = Effort(1, 0.5, 1.5, 2, 1.5, (500, 1000), False, 1_000, tries=1)
 
 
 def body(model: str) -> Facts:
