@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import cloudscraper
@@ -23,10 +24,20 @@ import requests
 import urllib3
 
 from parley.catalog import Timeouts
-from parley.errors import FirstTokenTimeout, Unreachable, UpstreamBroken, UpstreamOverloaded, UpstreamTruncated
+from parley.errors import (
+    Failure,
+    FirstTokenTimeout,
+    Unreachable,
+    UpstreamBroken,
+    UpstreamOverloaded,
+    UpstreamStalled,
+    UpstreamTruncated,
+)
 
 _PIECES_AHEAD: Final = 64
 """Pieces a thread may read ahead of a slow caller before it waits."""
+
+Head = tuple[int, list[tuple[str, str]]]
 
 
 class Page:
@@ -39,7 +50,7 @@ class Page:
         self._pieces = pieces
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raises UpstreamTruncated when the body breaks off, FirstTokenTimeout when it falls silent."""
+        """Raises UpstreamTruncated when the body breaks off, UpstreamStalled when it falls silent."""
         return self._pieces.__aiter__()
 
 
@@ -71,8 +82,7 @@ class Pieces:
 class _Visit:
     """One request in its thread, which the loop can cut short at any moment."""
 
-    def __init__(self, scraper: requests.Session) -> None:
-        self.scraper = scraper
+    def __init__(self) -> None:
         self.left = threading.Event()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -129,7 +139,7 @@ class Browser:
     def __init__(self, threads: int = 64, waiting: int = 256) -> None:
         self._threads = threads
         self._most = threads + waiting
-        self._busy = 0
+        self._visits: set[_Visit] = set()
         self._pool: ThreadPoolExecutor | None = None
 
     @asynccontextmanager
@@ -146,20 +156,21 @@ class Browser:
     ) -> AsyncIterator[Page]:
         """Send a request; yields the page as soon as its headers are there.
 
-        Raises UpstreamOverloaded (our own line is full), Unreachable, UpstreamBroken, FirstTokenTimeout.
+        Raises UpstreamOverloaded (our own line is full), Unreachable, UpstreamBroken, FirstTokenTimeout; then
+        UpstreamTruncated, UpstreamStalled.
         """
-        if self._busy >= self._most:
+        if len(self._visits) >= self._most:
             raise UpstreamOverloaded("Too many browser-like requests are under way in this gateway.")
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="browser")
         loop = asyncio.get_running_loop()
-        head: asyncio.Future[tuple[int, list[tuple[str, str]]]] = loop.create_future()
+        head: asyncio.Future[Head] = loop.create_future()
         pieces = Pieces(loop)
-        visit = _Visit(_scraper(challenges))
-        ask = _Ask(method, url, dict(headers), content, timeouts, proxy)
-        self._busy += 1
-        work = loop.run_in_executor(self._pool, _run, visit, ask, _answer(loop, head), pieces)
-        work.add_done_callback(self._done)
+        visit = _Visit()
+        ask = _Ask(method, url, dict(headers), content, timeouts, proxy, challenges)
+        self._visits.add(visit)
+        work = self._pool.submit(_run, visit, ask, _Answer(loop, head, pieces))
+        work.add_done_callback(lambda _: self._visits.discard(visit))  # one set operation: safe from any thread
         try:
             status, received = await head
             yield Page(status, received, pieces)
@@ -169,14 +180,11 @@ class Browser:
             work.cancel()  # if it still waits in line
 
     async def aclose(self) -> None:
-        """Let no new thread start; those under way end with their answers."""
+        """End every answer, so that no thread keeps the process from ending."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _done(self, work: asyncio.Future[None]) -> None:
-        self._busy -= 1
-        if not work.cancelled() and (problem := work.exception()) is not None:
-            raise problem
+        for visit in list(self._visits):
+            visit.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,38 +197,42 @@ class _Ask:
     content: bytes
     timeouts: Timeouts
     proxy: str | None
+    challenges: bool
 
 
-Head = tuple[int, list[tuple[str, str]]]
+class _Answer:
+    """What a thread has to say to the loop: the head, pieces, and the end or a failure."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, head: asyncio.Future[Head], pieces: Pieces) -> None:
+        self._loop = loop
+        self._head = head
+        self._pieces = pieces
+        self.begun = False
 
-def _answer(loop: asyncio.AbstractEventLoop, head: asyncio.Future[Head]) -> Callable[[Head | BaseException], None]:
-    """A function for the thread that settles `head` on the loop, unless nobody waits for it any more."""
+    def head(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Status and headers."""
+        self.begun = True
+        self._tell(self._head.set_result, (status, headers))
 
-    def settle(result: Head | BaseException) -> None:
-        if head.done():
-            return
-        if isinstance(result, BaseException):
-            head.set_exception(result)
+    def piece(self, piece: bytes | None) -> None:
+        """The next piece of the body, or its proper end."""
+        self._pieces.put(piece)
+
+    def fail(self, failure: Failure, cause: BaseException) -> None:
+        """There will be no answer, or no more of it."""
+        failure.__cause__ = cause
+        if self.begun:
+            self._pieces.put(failure)
         else:
-            head.set_result(result)
+            self._tell(self._head.set_exception, failure)
 
-    def from_thread(result: Head | BaseException) -> None:
+    def _tell(self, settle: Callable[[Any], None], result: Any) -> None:
+        def on_loop() -> None:
+            if not self._head.done():  # else nobody waits for it any more
+                settle(result)
+
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, result)
-
-    return from_thread
-
-
-def _scraper(challenges: bool) -> requests.Session:
-    """A session for one answer, with a browser's TLS and headers."""
-    scraper: requests.Session = cloudscraper.create_scraper(
-        browser={"browser": "chrome", "platform": "windows", "mobile": False},
-        disableCloudflareV1=not challenges,
-    )
-    scraper.trust_env = False  # proxies come with the credential, never from the process's environment
-    scraper.cookies.set_policy(_Nothing())
-    return scraper
+            self._loop.call_soon_threadsafe(on_loop)
 
 
 class _Nothing(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[misc,name-defined]  # untyped re-export
@@ -230,51 +242,72 @@ class _Nothing(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[
         super().__init__(allowed_domains=[])
 
 
-def _run(visit: _Visit, ask: _Ask, answer: Callable[[Head | BaseException], None], pieces: Pieces) -> None:
+_BROWSER: Final = {"browser": "chrome", "platform": "windows", "mobile": False}
+
+
+@cache
+def _model() -> tuple[Any, str]:
+    """The TLS settings and the name of the browser that this process looks like; the first take 30 ms to make."""
+    scraper = cloudscraper.create_scraper(browser=_BROWSER)
+    return scraper.get_adapter("https://").ssl_context, scraper.headers["User-Agent"]
+
+
+def _scraper(challenges: bool) -> requests.Session:
+    """A session for one answer, with a browser's TLS and headers."""
+    context, agent = _model()
+    scraper: requests.Session = cloudscraper.create_scraper(
+        browser=_BROWSER, ssl_context=context, disableCloudflareV1=not challenges
+    )
+    scraper.headers["User-Agent"] = agent
+    scraper.trust_env = False  # proxies come with the credential, never from the process's environment
+    if not challenges:  # the library remembers in a cookie that it did what was asked; the session ends with the answer
+        scraper.cookies.set_policy(_Nothing())
+    return scraper
+
+
+def _run(visit: _Visit, ask: _Ask, answer: _Answer) -> None:
     """In a thread: the whole exchange. Every end is handed over; nothing is raised here."""
     try:
-        with visit.scraper as scraper:
-            if visit.left.is_set():
-                return
-            _here.visit = visit
-            adapter: Any = scraper.get_adapter(ask.url)  # requests types its base only
-            manager = adapter.proxy_manager_for(ask.proxy) if ask.proxy else adapter.poolmanager
-            if "socks" not in (ask.proxy or ""):
-                manager.pool_classes_by_scheme = _POOLS
-            silent = max(ask.timeouts.first_token, ask.timeouts.between_tokens)
-            response = scraper.request(
-                ask.method,
-                ask.url,
-                headers=ask.headers,
-                data=ask.content,
-                stream=True,
-                allow_redirects=False,
-                timeout=(ask.timeouts.connect, silent),
-                proxies={"http": ask.proxy, "https": ask.proxy} if ask.proxy else None,
-                hooks=None,
-            )
-            with response:
-                raw = response.raw
-                answer((response.status_code, list(raw.headers.items())))
-                # read1 returns what has arrived: a coarser read would hold small pieces back.
-                while not visit.left.is_set() and (piece := raw.read1(2**16, decode_content=True)):
-                    pieces.put(piece)
-                pieces.put(None)
-    except requests.exceptions.ConnectTimeout as problem:
-        _fail(answer, pieces, Unreachable("The upstream cannot be reached."), problem)
-    except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError) as problem:
-        _fail(answer, pieces, FirstTokenTimeout("The upstream fell silent."), problem)
-    except requests.exceptions.ConnectionError as problem:
-        reached = "RemoteDisconnected" in repr(problem) or "reset" in repr(problem).lower()
-        failure = UpstreamBroken("The upstream closed the connection before it answered.") if reached else None
-        _fail(answer, pieces, failure or Unreachable("The upstream cannot be reached."), problem)
+        with _scraper(ask.challenges) as scraper:
+            if not visit.left.is_set():
+                _here.visit = visit
+                _exchange(scraper, visit, ask, answer)
+    except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError) as problem:
+        kind = UpstreamStalled if answer.begun else FirstTokenTimeout
+        answer.fail(kind("The upstream fell silent."), problem)
     except Exception as problem:  # noqa: BLE001  # a thread's exception would otherwise be nobody's
-        _fail(answer, pieces, UpstreamTruncated("The upstream's answer broke off."), problem)
+        if answer.begun:
+            answer.fail(UpstreamTruncated("The upstream's answer broke off."), problem)
+        elif isinstance(problem, requests.exceptions.ConnectionError) and _was_connected(problem):
+            answer.fail(UpstreamBroken("The upstream closed the connection before it answered."), problem)
+        else:
+            answer.fail(Unreachable("The upstream cannot be reached."), problem)
 
 
-def _fail(
-    answer: Callable[[Head | BaseException], None], pieces: Pieces, failure: Exception, cause: BaseException
-) -> None:
-    failure.__cause__ = cause
-    answer(failure)
-    pieces.put(failure)
+def _exchange(scraper: requests.Session, visit: _Visit, ask: _Ask, answer: _Answer) -> None:
+    adapter: Any = scraper.get_adapter(ask.url)  # requests types its base only
+    manager = adapter.proxy_manager_for(ask.proxy) if ask.proxy else adapter.poolmanager
+    if "socks" not in (ask.proxy or ""):
+        manager.pool_classes_by_scheme = _POOLS
+    silent = max(ask.timeouts.first_token, ask.timeouts.between_tokens)
+    with scraper.request(
+        ask.method,
+        ask.url,
+        headers=ask.headers,
+        data=ask.content,
+        stream=True,
+        allow_redirects=False,
+        timeout=(ask.timeouts.connect, silent),
+        proxies={"http": ask.proxy, "https": ask.proxy} if ask.proxy else None,
+    ) as response:
+        raw = response.raw
+        answer.head(response.status_code, list(raw.headers.items()))
+        # read1 returns what has arrived: a coarser read would hold small pieces back.
+        while not visit.left.is_set() and (piece := raw.read1(2**16, decode_content=True)):
+            answer.piece(piece)
+        answer.piece(None)
+
+
+def _was_connected(problem: requests.exceptions.ConnectionError) -> bool:
+    """Whether the connection was lost, rather than never made."""
+    return bool(problem.args) and isinstance(problem.args[0], urllib3.exceptions.ProtocolError)
