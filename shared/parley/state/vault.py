@@ -26,7 +26,7 @@ from parley.state.enrollment import Enrollment
 from parley.state.errands import Errands
 from parley.state.line import Line
 from parley.state.pool import written
-from parley.state.records import Records
+from parley.state.records import LostKey, Records
 from parley.state.renewals import Renew, Renewals
 from parley.state.script import Script
 from parley.state.spare import Spare
@@ -38,6 +38,7 @@ from parley.state.wire import Argument
 
 _BATCH: Final = 500
 _MOST_UNSAID: Final = 10_000
+_START_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +80,14 @@ class Vault:
         wanted = list(upstreams)
         for upstream in wanted:
             self._desks.of(upstream)
-        try:
-            for upstream in wanted:
-                await self._enrollment.enroll(upstream)
-        except StateUnavailable:
-            log.warning("Redis is not there yet; until it is, credentials are lent by share")
+        until = monotonic() + _START_SECONDS
+        while missing := [upstream for upstream in wanted if not self._desks.of(upstream).enrolled]:
+            try:
+                await self._enrollment.enroll(missing[0])
+            except StateUnavailable:
+                if monotonic() > until or not await self._line.ready(until - monotonic()):
+                    log.warning("Redis is not there yet; until it is, credentials are lent by share")
+                    break
         self._errands.run(self._keep_leases())
 
     async def close(self) -> None:
@@ -261,8 +265,11 @@ class Vault:
         """The secret that goes with a lease: it was renewed since this process last saw it."""
         try:
             return await self._enrollment.credential(desk, reply[1].decode())
-        except BaseException:
+        except BaseException as problem:
             self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *ABORTED, "")
+            if isinstance(problem, LostKey):  # seen at the start too, unless Redis came later than we did
+                log.critical("%s", problem)
+                raise NothingToLend("The credentials in Redis were sealed with another key.") from problem
             raise
 
     def _unwanted(self, command: tuple[Argument, ...], reply: list[Any]) -> None:

@@ -11,8 +11,9 @@ import redis as redis_py
 
 from parley.catalog import PoolPlan
 from parley.clock import monotonic
-from parley.errors import Failure, LimitReached, QueueFull, StateUnavailable, Throttled
+from parley.errors import Failure, LimitReached, NothingToLend, QueueFull, StateUnavailable, Throttled
 from parley.leases import Session
+from parley.sealed import Seal
 from parley.state.terms import Terms
 from tests.servers import RedisServer
 from tests.shared.state.conftest import leaks, recovered, replica, upstream
@@ -312,3 +313,17 @@ async def test_a_guest_made_while_redis_went_away_is_kept_when_it_is_back(own_re
         lease = await one.lend(up, wait=5, renew=there.renew)
         assert lease.credential.part() == "fresh-1"
         assert there.renewed == 1
+
+
+async def test_data_of_another_key_that_shows_up_after_the_start_is_refused_and_said(own_redis, caplog):
+    up = upstream(1)
+    async with replica(own_redis.url, up):
+        pass
+    own_redis.stop()
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(replica(own_redis.url, up, seal=Seal(b"another key"), limit=0.2))
+        own_redis.start()
+        await recovered(one.line)
+        with pytest.raises(NothingToLend):
+            await one.lend(up)
+        assert "PARLEY_SECRET" in caplog.text

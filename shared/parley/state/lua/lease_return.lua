@@ -11,7 +11,8 @@ local lease, id, generation = ARGV[1], ARGV[2], ARGV[3]
 local returned = redis.call('ZREM', key('held', id), lease)
 redis.call('HINCRBY', key('counts'), returned == 1 and 'returned' or 'late', 1)
 doom(lease, now)
-learn(id, lease, generation, ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10])
+learn(id, lease, generation, ARGV[4], ARGV[5],
+  tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10])
 if ARGV[11] ~= '' and redis.call('HGET', key('cred', id), 'generation') == generation then
   redis.call('HSET', key('cred', id), 'sealed', ARGV[11], 'generation', generation + 1)
 end

@@ -2,8 +2,9 @@
 -- The next is the usable credential whose last turn is longest ago (strict rotation); one whose rest is over is lent to
 -- a single probe. A caller is served only while there is room for everybody who came before.
 --
--- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience  8 queue length
---       9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)  12.. credentials to avoid
+-- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience
+--       8 queue length  9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)
+--       12.. credentials to avoid
 -- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty)
 --       wait MS AHEAD                             ask again then; the ticket is in the queue
 --       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
@@ -71,12 +72,13 @@ if #ring == 0 then return { 'none' } end
 local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
 local room, reach = 0, 0
 local someday = probed               -- room will come, and nobody knows when
-local paced = {}                     -- {id, turns left in this window, not before}, where pacing says when room will come
+local paced = {}                     -- {id, turns left in this window, not before}: when room will come
 local soonest, reason                -- of the rests
 
 for _, id in ipairs(ring) do
   if probed then break end
-  local known = redis.call('HMGET', key('cred', id), 'state', 'until', 'probe', 'generation', 'epoch', 'renew_until', 'reason')
+  local known = redis.call('HMGET', key('cred', id),
+    'state', 'until', 'probe', 'generation', 'epoch', 'renew_until', 'reason')
   local over = tonumber(known[2] or 0)
   if over > now then
     if not soonest or over < soonest then soonest, reason = over, known[7] end
@@ -124,7 +126,7 @@ if chosen and room > ahead then
   redis.call('PEXPIRE', held, DAY) -- not sooner: what ran out must still be found, for its session
   redis.call('ZADD', key('ring'), redis.call('HINCRBY', key('counts'), 'taken', 1), id)
   if per_window > 0 then
-    redis.call('ZADD', key('pace', id), now + 1, lease) -- rounded up, and compared rounded down: never a moment early
+    redis.call('ZADD', key('pace', id), now + 1, lease) -- rounded up, compared rounded down: never early
     redis.call('PEXPIRE', key('pace', id), window + 1000)
   end
   if probe then redis.call('HSET', key('cred', id), 'probe', lease) end

@@ -13,6 +13,7 @@ if ARGV[3] == 'well' then
     redis.call('HDEL', record, 'until', 'strikes', 'reason', 'probe')
   end
 else
-  learn(id, '', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9])
+  learn(id, '', ARGV[2], ARGV[3], ARGV[4],
+  tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9])
 end
 return 1

@@ -1,6 +1,6 @@
 -- How an upstream stands. Ends leases that nobody renewed.
 -- ARGV  1 grace  2 window
--- Reply { NOW, WAITING, DOOMED, TAKEN, RETURNED, EXPIRED, LATE, REST UNTIL, REST REASON }, then one list per credential:
+-- Reply { NOW, WAITING, DOOMED, TAKEN, RETURNED, EXPIRED, LATE, REST UNTIL, REST REASON }, then for each credential:
 --       { ID, ALIAS, GUEST, STATE, GENERATION, EPOCH, UNTIL, REASON, STRIKES, RENEWING UNTIL, HELD, PACED, READY,
 --         SERVED, LAST OK, FAILED, LAST FAILED, LAST FAILURE }
 --#include start
