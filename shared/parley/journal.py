@@ -39,7 +39,7 @@ def replica_name() -> str:
 
 def timestamp(moment: float) -> str:
     """A moment as RFC 3339, in milliseconds, UTC."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _line(shape: dict[str, Any]) -> bytes:

@@ -24,6 +24,7 @@ from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongM
 VERSION: Final = version("parley")
 _CREATED: Final = 1767225600
 """When a model came to be is not known; every replica says the same (1 January 2026)."""
+_CHAT: Final = "/v1/chat/completions"
 _NOT_YET: Final = frozenset({"/v1/embeddings", "/v1/completions", "/v1/responses"})
 
 router = APIRouter()
@@ -140,7 +141,7 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the entrance outside of everything, also of the framework's own last resort."""
-        return Entrance(super().build_middleware_stack(), self._origins)
+        return Entrance(super().build_middleware_stack(), (_CHAT, Chat()), self._origins)
 
     def openapi(self) -> dict[str, Any]:
         """The reference, made once."""
@@ -164,7 +165,7 @@ def application(
         default_response_class=JSONResponse,
         exception_handlers={Failure: _refused, HTTPException: _not_served, Exception: _broken},
     )
-    # First, because routes are tried in order, and this is the one that matters.
-    app.router.routes.insert(0, Route("/v1/chat/completions", Chat(), methods=["POST"]))
+    # The entrance takes the short cut; this route knows which methods there are.
+    app.router.routes.append(Route(_CHAT, Chat(), methods=["POST"]))
     app.include_router(router)
     return app

@@ -27,8 +27,10 @@ _LONGEST_PATH: Final = 200
 class Entrance:
     """Goes around the application."""
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, shortcut: tuple[str, ASGIApp], origins: Sequence[str]) -> None:
         self._app = app
+        # One POST address skips the framework, whose layers cost 40 us a request and 2 us a chunk.
+        self._path, self._endpoint = shortcut
         self._anybody = "*" in origins
         self._origins = frozenset(origin.rstrip("/").encode() for origin in origins)
 
@@ -59,11 +61,12 @@ class Entrance:
         if method == "OPTIONS" and origin and b"access-control-request-method" in given:
             await self._preflight(scope, dressed, allowed=len(added) > 1)
             return
+        app = self._endpoint if method == "POST" and scope["path"] == self._path else self._app
         if method == "HEAD":  # GET without its body, which the server leaves out by itself
             scope = {**scope, "method": "GET"}
         began = monotonic()
         try:
-            await self._app(scope, receive, dressed)
+            await app(scope, receive, dressed)
         finally:
             if "recorded" not in state:
                 _record(scope, method, status, monotonic() - began)

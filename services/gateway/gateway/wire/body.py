@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -18,7 +18,7 @@ def completion(answer: Answer, model: str, *, legacy: bool = False) -> bytes:
     if not answer.complete:
         raise UpstreamTruncated("The upstream's answer ended without a finish reason.")
     shape: dict[str, Any] = {
-        "id": f"chatcmpl-{uuid4().hex}",
+        "id": f"chatcmpl-{os.urandom(16).hex()}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,

@@ -6,9 +6,9 @@ joins. `Frames` is pure: events in, bytes out; who sends them, and when, is `gat
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 
@@ -41,7 +41,7 @@ class Frames:
         self._legacy = legacy
         self._include_usage = include_usage
         envelope = {
-            "id": f"chatcmpl-{uuid4().hex}",
+            "id": f"chatcmpl-{os.urandom(16).hex()}",
             "object": "chat.completion.chunk",
             "created": int(time.time()),
             "model": model,
