@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from gateway.health import Health
 from gateway.parts import Parts
 from gateway.relay import Relay
 from gateway.routing import Directory
+from gateway.visitors import Visitors
 from parley import tokens
 from parley.configuration import Configured, read_catalog
 from parley.journal import Journal, start_logging
@@ -36,25 +38,29 @@ from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
 
+_UNUSABLE = 4
+"""The exit code that gunicorn takes for `the application failed to load`: it does not start it over and over."""
+
 log = logging.getLogger(__name__)
 
 
 def create_app() -> FastAPI:
-    """The application, for uvicorn. A configuration that cannot be used ends the process with a sentence, code 4.
-
-    gunicorn takes 4 for "the application failed to load" and does not start it over and over.
-    """
+    """The application, for uvicorn. A configuration that cannot be used ends the process with a sentence."""
     try:
         settings = read_settings()
         configured = read_catalog(settings)
     except ConfigurationError as problem:
         print(f"gateway: {problem}", file=sys.stderr)  # noqa: T201  # the one thing to see when it does not start
-        sys.exit(4)
+        sys.exit(_UNUSABLE)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with _parts(settings, configured) as parts:
-            yield {"parts": parts}
+        try:
+            async with _parts(settings, configured) as parts:
+                yield {"parts": parts}
+        except (ConfigurationError, LostKey) as problem:
+            log.critical("%s", problem)
+            raise SystemExit(_UNUSABLE) from None
 
     return application(lifespan, settings.cors_origins)
 
@@ -69,6 +75,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
     doorkeeper = Doorkeeper(Secret(master.get_secret_value()) if master else None)
     if doorkeeper.open:
         log.warning("NO API_MASTER_KEY IS SET: everybody who reaches this address may use it")
+    visitors = Visitors(settings.trusted_proxies)
     catalog = configured.catalog
     secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
     line = Line(Secret(settings.redis_url.get_secret_value()), replica)
@@ -89,11 +96,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         for part in (line, vault, fleet):
             stack.push_async_callback(part.close)
         await line.open()
-        try:
-            await vault.open(catalog.upstreams.values())
-        except LostKey as lost:
-            log.critical("%s", lost)
-            raise SystemExit(4) from None
+        await vault.open(catalog.upstreams.values())
         await fleet.open()
         beating = asyncio.create_task(pulse.run())
         stack.callback(beating.cancel)
@@ -108,4 +111,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         directory = Directory(catalog, providers, discovered)
         relay = Relay(vault, settings.attempts, settings.queue_seconds)
         health = Health(replica, VERSION, doorkeeper.open, fleet.status)
-        yield Parts(settings, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)
+        # What lives from the start lives to the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        yield Parts(settings, visitors, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)

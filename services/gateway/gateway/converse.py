@@ -30,22 +30,20 @@ class Converse:
         tally.caller, tally.model = caller.name, prompt.model
         plan = self.directory.plan(prompt)
         native = frozenset.intersection(*(place.provider.features for place in plan))
-        trim = Trim(
-            [] if "stop" in native else prompt.stops,
-            None if "max_tokens" in native else prompt.limit,
-            count,
-        )
+        stops = [] if "stop" in native else prompt.stops
+        limit = None if "max_tokens" in native else prompt.limit
+        trim = Trim(stops, limit, count) if stops or limit is not None else None
         said = Answer()
         try:
             async with aclosing(self.relay.answer(plan, prompt, tally)) as events:
                 async for event in events:
                     if tally.first_event is None:
                         tally.first_event = monotonic()
-                    for piece in trim.feed(event):
+                    for piece in trim.feed(event) if trim else (event,):
                         said.add(piece)
                         if not isinstance(piece, Usage):
                             yield piece
-                    if trim.done:
+                    if trim and trim.done:
                         break
             if said.usage is None:
                 said.usage = await counted(prompt, said)

@@ -58,9 +58,11 @@ class _Watch:
 async def patiently(events: Events, timeouts: Timeouts, lease: Lease) -> Events:
     """Pass `events` on; raise FirstTokenTimeout, UpstreamStalled or AnswerTimeout when they keep us waiting."""
     watch = _Watch(timeouts, lease)
+    # Whoever takes the first event takes them all; asking for the task anew each time would cost a system call.
+    task = asyncio.current_task()
     try:
         while True:
-            task = watch.waiting = asyncio.current_task()
+            watch.waiting = task
             watch.since = watch.loop.time()
             try:
                 event = await anext(events)

@@ -18,12 +18,12 @@ from gateway.accounting import Tally
 from gateway.drain import draining
 from gateway.patience import patiently
 from gateway.routing import Place
-from parley.chat.events import Event, Events, Stop
+from parley.chat.events import Events, Stop, Usage
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic, sleep
 from parley.errors import Failure, LimitReached, UpstreamTruncated
 from parley.leases import Lease
-from parley.providers.optional import OpensSessions, RenewsCredential
+from parley.providers.optional import OpensSessions, opener, renewer
 from parley.state.vault import Vault
 
 
@@ -87,42 +87,39 @@ class Relay:
         raise failure or LimitReached("No upstream could be asked.")
 
     async def _lend(self, place: Place, tried: set[str], give_up: float) -> Lease:
-        provider = place.provider
+        renewing = renewer(place.provider)
         return await self.vault.lend(
             place.upstream,
             avoid=tried,
             wait_until=give_up,
-            renew=provider.renew if isinstance(provider, RenewsCredential) else None,
-            sessions=isinstance(provider, OpensSessions),
+            renew=renewing.renew if renewing else None,
+            sessions=opener(place.provider) is not None,
         )
 
     async def _stream(self, place: Place, prompt: Prompt, lease: Lease, tally: Tally) -> Events:
-        provider = place.provider
-        if isinstance(provider, OpensSessions) and lease.session is None:
+        """One upstream's answer, with its patience and its ending seen to."""
+        opening = opener(place.provider)
+        if opening is not None and lease.session is None:
             # Shielded: a session that the upstream makes while the caller hangs up must still be noted, to be deleted.
-            await asyncio.shield(asyncio.ensure_future(self._open(provider, lease)))
-        events = patiently(provider.stream(prompt, lease), place.upstream.timeouts, lease)
+            await asyncio.shield(asyncio.ensure_future(self._open(opening, lease)))
+        events = patiently(place.provider.stream(prompt, lease), place.upstream.timeouts, lease)
         if place.upstream.hang_up == "drain":
             events = draining(events, tally)
-        ended: set[int] = set()
-        seen: set[int] = set()
+        going: set[int] = set()
+        ended = False
         async with aclosing(events):
             async for event in events:
-                _follow(event, seen, ended)
+                if isinstance(event, Stop):
+                    going.discard(event.choice)
+                    ended = True
+                elif not isinstance(event, Usage):
+                    going.add(event.choice)
                 yield event
-        if not seen or seen != ended:
+        if going or not ended:
             raise UpstreamTruncated("The upstream's answer ended without a finish reason.")
 
     async def _open(self, provider: OpensSessions, lease: Lease) -> None:
         self.vault.note_session(lease, await provider.open_session(lease.credential))
-
-
-def _follow(event: Event, seen: set[int], ended: set[int]) -> None:
-    choice = getattr(event, "choice", None)
-    if choice is not None:
-        seen.add(choice)
-        if isinstance(event, Stop):
-            ended.add(choice)
 
 
 def _worse(before: Failure | None, lending: Failure) -> Failure:

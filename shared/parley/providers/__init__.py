@@ -28,6 +28,8 @@ class Provider(Protocol):
 
     features: frozenset[Feature]
 
+    def __hash__(self) -> int: ...
+
     def stream(self, prompt: Prompt, lease: Lease) -> Events:
         """Answer `prompt` (its `model` is the upstream's name) with the credential and session of `lease`.
 

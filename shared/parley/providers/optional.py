@@ -3,6 +3,7 @@ look for them with isinstance, and a provider that lacks one simply does not hav
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 from parley.leases import Credential, Lease, Renewal, Session
@@ -55,3 +56,15 @@ class ListsModels(Protocol):
     async def models(self, lease: Lease) -> list[str]:
         """Model ids, in the upstream's order. Raises Failure."""
         ...
+
+
+@cache
+def opener(provider: object) -> OpensSessions | None:
+    """The provider, if its answers need a session. Looked up once per provider: such a check is slow."""
+    return provider if isinstance(provider, OpensSessions) else None
+
+
+@cache
+def renewer(provider: object) -> RenewsCredential | None:
+    """The provider, if it renews credentials. Looked up once per provider, too."""
+    return provider if isinstance(provider, RenewsCredential) else None
