@@ -18,74 +18,116 @@ class SSE:
     """Server-sent events by the WHATWG rules, of which only the data matters here."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line = _Rest()
         self._data: list[bytes] = []
-        self._begun = False
+        self._size = 0
+        self._bom: bytes | None = b""  # what may be the beginning of one; None once that is settled
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that `chunk` completes. Raises UpstreamMalformed for an endless line."""
+        """The data of every event that `chunk` completes. Raises UpstreamMalformed for an endless line or event."""
+        if self._bom is not None:
+            chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
             # A CR at the end of the last chunk ended a line; the LF of a CRLF that was cut there is part of it.
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
-        buffer = self._rest + chunk if self._rest else chunk
-        if not self._begun:
-            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
-                self._rest = buffer
-                return []
-            self._begun = True
-            buffer = buffer.removeprefix(_BOM)
-        if b"\r" in buffer:
-            self._after_cr = buffer.endswith(b"\r")
-            buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, self._rest = buffer.split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            raise UpstreamMalformed("The upstream sent a line without an end.")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events: list[bytes] = []
-        for line in lines:
-            self._line(line, events)
+        for line in self._line.cut(chunk):
+            self._read(line, events)
+            if self._size > LONGEST_LINE:
+                self._line.endless = True
+                break
+        if self._line.endless and not events:  # what was said before is said first, however the bytes were cut
+            raise UpstreamMalformed("The upstream sent an event without an end.")
         return events
 
     def finish(self) -> list[bytes]:
         """The event that the end of the body completes: some services forget the last blank line."""
+        if self._line.endless:
+            raise UpstreamMalformed("The upstream sent an event without an end.")
         events: list[bytes] = []
-        rest, self._rest = self._rest, b""
-        if rest:
-            self._line(rest, events)
-        self._line(b"", events)
+        self._read(self._line.take(), events)
+        self._read(b"", events)
         return events
 
-    def _line(self, line: bytes, events: list[bytes]) -> None:
+    def _without_bom(self, chunk: bytes) -> bytes:
+        begun = (self._bom or b"") + chunk
+        if len(begun) < len(_BOM) and _BOM.startswith(begun):
+            self._bom = begun
+            return b""
+        self._bom = None
+        return begun.removeprefix(_BOM)
+
+    def _read(self, line: bytes, events: list[bytes]) -> None:
         if not line:
             if self._data:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                self._data = []
+                self._data, self._size = [], 0
                 if data:
                     events.append(data)
         elif line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._size += len(line)
         elif line == b"data":
             self._data.append(b"")
+            self._size += 1
 
 
 class Lines:
     """Lines that end with LF; a CR before it is dropped, blank lines are kept."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line = _Rest()
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every line that `chunk` completes. Raises UpstreamMalformed for an endless line."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
+        lines = [line.removesuffix(b"\r") for line in self._line.cut(chunk)]
+        if self._line.endless and not lines:
             raise UpstreamMalformed("The upstream sent a line without an end.")
-        return [line.removesuffix(b"\r") for line in lines]
+        return lines
 
     def finish(self) -> list[bytes]:
         """The last line, if it had no end."""
-        rest, self._rest = self._rest, b""
+        if self._line.endless:
+            raise UpstreamMalformed("The upstream sent a line without an end.")
+        rest = self._line.take()
         return [rest.removesuffix(b"\r")] if rest else []
+
+
+class _Rest:
+    """The line that has not ended yet, in the pieces in which it came: a long one is put together once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.endless = False
+        """A line was too long; nothing is read any more."""
+
+    def cut(self, chunk: bytes) -> list[bytes]:
+        """Every line that `chunk` ends, up to one that is too long."""
+        *ended, rest = chunk.split(b"\n")
+        if ended and self._pieces:
+            ended[0] = self.take() + ended[0]
+        if rest:
+            self._pieces.append(rest)
+            self._size += len(rest)
+        for position, line in enumerate(ended):
+            if self.endless or len(line) > LONGEST_LINE:
+                self.endless = True
+                return ended[:position]
+        if self._size > LONGEST_LINE:
+            self.endless = True
+        return ended
+
+    def take(self) -> bytes:
+        """The pieces so far; the next line begins."""
+        taken = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+        return taken
 
 
 class Utf8:
