@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-# Imported before gunicorn listens: its socket takes connections from then on, and a replica that still imports would let
-# them wait for seconds. The worker then shares the imported pages with its master, too.
+# Imported before gunicorn listens: from then on its socket takes connections, and a replica that still imports would
+# let them wait for seconds. The worker then shares the imported pages with its master, too.
 import gateway.app  # noqa: F401
 from gateway.worker import GRACEFUL_SECONDS
 from parley.tether import tether
