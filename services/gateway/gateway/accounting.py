@@ -54,6 +54,8 @@ class Tally:
 
     def __init__(self, request_id: str, write: Callable[[dict[str, Any]], None]) -> None:
         self.request_id = request_id
+        self.client = ""
+        """The address that the request came from, as far as anybody trustworthy says."""
         self.caller = ""
         self.model = ""
         self.stream = False
@@ -95,6 +97,7 @@ class Tally:
             "request_id": self.request_id,
             "outcome": outcome,
             "status": self.status,
+            "client": self.client,
             "caller": self.caller,
             "model": self.model,
             "stream": self.stream,

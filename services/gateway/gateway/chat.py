@@ -41,7 +41,9 @@ class Chat:
         """Answer one request."""
         parts: Parts = scope["state"]["parts"]
         scope["state"]["recorded"] = True  # by the tally
-        exchange = Exchange(parts, Tally(scope["state"]["request_id"], parts.journal.write), send)
+        tally = Tally(scope["state"]["request_id"], parts.journal.write)
+        tally.client = parts.visitors.address(scope["headers"])
+        exchange = Exchange(parts, tally, send)
         try:
             async with Watch(receive) as watch:
                 caller = parts.doorkeeper.admit(scope["headers"])

@@ -111,6 +111,7 @@ def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
             "request_id": scope["state"]["request_id"],
             "outcome": "done" if 0 < status < 400 else "refused" if 0 < status < 500 else "failed",
             "status": status,
+            "client": parts.visitors.address(scope["headers"]),
             "method": method,
             "path": path[:_LONGEST_PATH],
             "ms": round(seconds * 1000, 2),

@@ -10,6 +10,7 @@ from gateway.auth import Doorkeeper
 from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.routing import Directory
+from gateway.visitors import Visitors
 from parley.catalog import Caller
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
@@ -22,6 +23,7 @@ class Parts:
     """The lifespan's state, under the name `parts`."""
 
     settings: Settings
+    visitors: Visitors
     doorkeeper: Doorkeeper
     directory: Directory
     converse: Callable[[Prompt, Caller, Tally], Events]

@@ -35,6 +35,7 @@ from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.parts import Parts
 from gateway.routing import Directory
+from gateway.visitors import Visitors
 from parley.catalog import Caller, Catalog, Upstream
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
@@ -94,12 +95,13 @@ class Front:
     async def _lifespan(self, _: object) -> AsyncIterator[dict[str, Any]]:
         descriptor = os.open(self._journal_file, os.O_WRONLY | os.O_APPEND)
         journal = Journal("gateway", "test-1", descriptor)
+        visitors = Visitors(self._settings.trusted_proxies)
         doorkeeper = Doorkeeper(Secret(self._key) if self._key else None)
         directory = Directory(CATALOG, {"one": Mute(), "two": Mute()})
         pulse = Pulse(*self._pace)
         health = Health("test-1", VERSION, doorkeeper.open, lambda: self.status)
         beating = asyncio.create_task(pulse.run())
-        yield {"parts": Parts(self._settings, doorkeeper, directory, self._converse, pulse, journal, health)}
+        yield {"parts": Parts(self._settings, visitors, doorkeeper, directory, self._converse, pulse, journal, health)}
         beating.cancel()
         await journal.close()
         os.close(descriptor)

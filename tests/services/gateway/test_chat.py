@@ -492,7 +492,7 @@ def test_one_connection_serves_many_requests_after_refusals_and_answers(front: F
 def test_every_request_has_one_record() -> None:
     with Front(hello, key=KEY) as front:
         key = {"authorization": f"Bearer {KEY}"}
-        post(front, headers={**key, "x-request-id": "request-0001"})
+        post(front, headers={**key, "x-request-id": "request-0001", "x-forwarded-for": "203.0.113.9"})
         post(front, {"n": 0}, headers=key)
         post(front)
         httpx.get(f"{front.url}/nowhere")
@@ -503,7 +503,7 @@ def test_every_request_has_one_record() -> None:
     answered, malformed, locked_out, nowhere = records
     assert answered["request_id"] == "request-0001"
     assert (answered["outcome"], answered["status"], answered["level"]) == ("done", 200, "info")
-    assert answered["caller"] == "master"
+    assert (answered["caller"], answered["client"]) == ("master", "203.0.113.9")
     assert answered["usage"] == {"prompt": 1, "completion": 2, "source": "measured"}
     assert [attempt["upstream"] for attempt in answered["attempts"]] == ["one"]
     assert (malformed["outcome"], malformed["status"], malformed["failure"]) == ("refused", 400, "invalid_value")
