@@ -82,7 +82,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
     vault = Vault(
         line,
         Seal(master_key(secret, settings.parley_state_dir)),
-        terms=Terms(lease=settings.lease_seconds, renew_every=settings.lease_seconds / 3),
+        terms=Terms.with_leases_of(settings.lease_seconds),
         queue_length=settings.queue_length,
     )
     lists = ModelLists(line)

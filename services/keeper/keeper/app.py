@@ -102,7 +102,7 @@ async def _tools(settings: Settings) -> AsyncIterator[tuple[Tools, Baton]]:
     seal = Seal(master_key(secret, settings.parley_state_dir))
     line = Line(Secret(settings.redis_url.get_secret_value()), process_name("keeper"), limit=_PATIENCE)
     net = Net(HTTP(), WebSockets(), Browser(threads=4))
-    vault = Vault(line, seal, terms=Terms(lease=settings.lease_seconds), queue_length=settings.queue_length)
+    vault = Vault(line, seal, terms=Terms.with_leases_of(settings.lease_seconds), queue_length=settings.queue_length)
     lists = ModelLists(line)
     fleet, baton = Fleet(line, vault, lists), Baton(line)
     async with contextlib.AsyncExitStack() as stack:

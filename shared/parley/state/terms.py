@@ -28,6 +28,11 @@ class Terms:
     silence: float = 3.5
     """A process that was not heard of for so long counts as gone."""
 
+    @classmethod
+    def with_leases_of(cls, seconds: float) -> Terms:
+        """The terms where a lease lives so long; every process of a fleet must have the same."""
+        return cls(lease=seconds, renew_every=seconds / 3)
+
 
 def ms(seconds: float) -> int:
     """Whole milliseconds, as Redis compares them."""
