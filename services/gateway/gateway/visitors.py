@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from parley.settings import ConfigurationError
 
 Network = IPv4Network | IPv6Network
+
+_LONGEST: Final = 45
+"""Characters of the longest way to write an address."""
 
 
 class Visitors:
@@ -24,6 +28,8 @@ class Visitors:
     def address(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The client's address, or "" when nobody says one (a gateway that is asked past nginx)."""
         told = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
+        if not self._trusted:  # then the last entry stands, whatever it is: nginx wrote it
+            return told.rpartition(",")[2].strip()[:_LONGEST]
         entries = [entry.strip() for entry in told.split(",") if entry.strip()]
         address = ""
         for entry in reversed(entries):

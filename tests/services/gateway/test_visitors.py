@@ -1,8 +1,8 @@
 """Whose address is believed."""
 
 import pytest
-from gateway.visitors import Visitors
 
+from gateway.visitors import Visitors
 from parley.settings import ConfigurationError
 
 
