@@ -82,6 +82,8 @@ class Decoder:
         if self._held is not None:
             self._judge(self._held)
             data, self._held = self._held, None
+            if not data.removeprefix(_BOM).strip():  # blanks are words only where words follow
+                raise UpstreamEmpty("The upstream's answer is empty.")
             yield from self._decode(data)
         if self._utf8.getstate()[0]:
             raise UpstreamTruncated("The upstream's answer ended in the middle of a character.")

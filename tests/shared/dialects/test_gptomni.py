@@ -30,7 +30,7 @@ ANSWERS = {
 }
 FAILURES: dict[str, tuple[type[errors.Failure], str]] = {
     "empty.txt": (errors.UpstreamEmpty, ""),
-    "blank.txt": (errors.UpstreamEmpty, " \n\r\n\t "),
+    "blank.txt": (errors.UpstreamEmpty, ""),
     "cut-character.txt": (errors.UpstreamTruncated, "你"),
     "not-utf8.txt": (errors.UpstreamMalformed, "good so far "),
     "challenge.html": (errors.Challenged, ""),

@@ -10,7 +10,7 @@ import msgspec
 
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.openai.refusals import failure_said
-from parley.errors import UpstreamMalformed
+from parley.errors import UpstreamEmpty, UpstreamMalformed
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop",
@@ -71,7 +71,12 @@ class Decoder:
             raise UpstreamMalformed("The upstream sent a chunk of an unknown shape.") from problem
 
     def finish(self) -> list[Event]:
-        """What remains to be said when the body has ended: the usage. Whether the answer is complete, Stops tell."""
+        """What remains to be said when the body has ended: the usage. Whether the answer is complete, Stops tell.
+
+        Raises UpstreamEmpty when no choice ever spoke.
+        """
+        if not self._choices:
+            raise UpstreamEmpty("The upstream's answer is empty.")
         return [self._usage] if self._usage is not None else []
 
     def _chunk(self, chunk: dict[str, Any]) -> list[Event]:
