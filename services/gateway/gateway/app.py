@@ -27,6 +27,7 @@ from parley.journal import Journal, start_logging
 from parley.providers import make_providers
 from parley.sealed import Seal, Secret, master_key
 from parley.settings import ConfigurationError, Settings, read_settings
+from parley.state.address import BadAddress
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
 from parley.state.model_lists import ModelLists
@@ -58,9 +59,12 @@ def create_app() -> FastAPI:
         try:
             async with _parts(settings, configured) as parts:
                 yield {"parts": parts}
-        except (ConfigurationError, LostKey) as problem:
+        except (ConfigurationError, BadAddress, LostKey) as problem:
             log.critical("%s", problem)
             raise SystemExit(_UNUSABLE) from None
+        except Exception:
+            log.exception("the gateway cannot go on")
+            raise
 
     return application(lifespan, settings.cors_origins)
 

@@ -37,7 +37,7 @@ class Entrance:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _without_traceback(send))
             return
         given = _headers(scope, b"x-request-id", b"origin", b"access-control-request-method")
         request_id = given.get(b"x-request-id", b"")
@@ -93,6 +93,17 @@ class Entrance:
             ]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _without_traceback(send: Send) -> Send:
+    """A start that failed was logged by itself; the framework's traceback would quote what the error was told."""
+
+    def told(message: Message) -> Awaitable[None]:
+        if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
+            message = {"type": message["type"], "message": "See above for the reason."}
+        return send(message)
+
+    return told
 
 
 def _headers(scope: Scope, *names: bytes) -> dict[bytes, bytes]:
