@@ -92,6 +92,11 @@ class Exchange(httpx.AsyncByteStream):
 
     # --- what the parser finds ---
 
+    def on_message_begin(self) -> None:
+        """A head begins; after the end, it is an answer that nobody asked for."""
+        if self.complete:
+            self._connection.abort()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         self._headers.append((name, value))

@@ -131,10 +131,10 @@ def _place(url: str) -> tuple[Origin, str, str]:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as problem:
         raise Unreachable("The upstream's base URL is not one.") from problem
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise Unreachable("The upstream's base URL is not one.")
     encrypted = parsed.scheme == "https"
     port = parsed.port or (443 if encrypted else 80)
+    if parsed.scheme not in ("http", "https") or not parsed.host or port > 65535:
+        raise Unreachable("The upstream's base URL is not one.")
     host = parsed.raw_host.decode("ascii")
     return Origin(host, port, encrypted), parsed.netloc.decode("ascii"), parsed.raw_path.decode("ascii")
 
