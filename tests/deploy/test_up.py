@@ -105,6 +105,17 @@ def test_whatever_ends_it_nothing_is_left_running(tmp_path: Path, farewell: sign
         ports.claim("127.0.0.1", told["port"])
 
 
+def test_it_does_not_outlive_the_program_that_started_it(tmp_path: Path) -> None:
+    with parley_up(tmp_path, "--json", "--port", "0", "--gateways", "1") as process:
+        told = described(process)
+        below = offspring(process.pid)
+        time.sleep(1)
+        assert process.poll() is None
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert not any(alive(pid) for pid in {*below, *(part["pid"] for part in parts(told))})
+
+
 def test_ending_it_in_the_middle_of_its_start_leaves_nothing_either(tmp_path: Path) -> None:
     for pause in (0.2, 0.5, 1.0):
         with parley_up(tmp_path, "--json", "--port", "0") as process:

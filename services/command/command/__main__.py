@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     stack.add_argument(
         "--json",
         action="store_true",
-        help="for programs: one JSON line when all is ready, logs into DIR/logs; implies --no-restart",
+        help="for programs: one JSON line when all is ready, logs into DIR/logs; implies --no-restart; ends when "
+        "nobody reads its output any more",
     )
     parts.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000)")
     parts.add_parser("keeper", help="one keeper; --check: is it well?")

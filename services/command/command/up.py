@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,10 @@ class _Stack:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._end)
         loop.add_signal_handler(signal.SIGUSR1, self._again.set)
+        if self._wishes.json and stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+            # The program that started us is gone when nobody can read what we say. (A pipe's writing end is "readable"
+            # only then.)
+            loop.add_reader(sys.stdout, self._orphaned)
         watchers: list[asyncio.Task[None]] = []
         try:
             for row in self._rows:
@@ -151,6 +156,10 @@ class _Stack:
             "gateways": named("gateway"),
             "keepers": named("keeper"),
         }
+
+    def _orphaned(self) -> None:
+        asyncio.get_running_loop().remove_reader(sys.stdout)
+        self._over.set()
 
     def _end(self) -> None:
         if self._over.is_set():  # asked twice: no more patience
