@@ -1,6 +1,7 @@
-"""`.env.example` is the list of settings: nothing missing, nothing invented, each with one comment, all commented out."""
+"""`.env.example` lists the settings: nothing missing, nothing invented, each with one comment, all commented out."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from parley.settings import Settings
@@ -19,7 +20,7 @@ def test_every_line_is_a_comment_so_that_an_unedited_copy_changes_nothing() -> N
 
 def test_each_setting_has_one_comment_right_above_it() -> None:
     lines = EXAMPLE.read_text().splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if re.match(r"#[A-Z0-9_]+=", line):
             assert re.match(r"# \S.*[.;]$", above), f"{line} has no comment: {above!r}"
 

@@ -75,6 +75,16 @@ class Stack:
             stdout=subprocess.PIPE,
             text=True,
         )
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__(None, None, None)  # `with` calls it only after this method returned
+            raise
+        return self
+
+    def _wait(self) -> None:
+        """Read the line that says that all is ready."""
+        assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -86,7 +96,6 @@ class Stack:
         self.nginx = _part(told["nginx"])
         self.gateways = [_part(part) for part in told["gateways"]]
         self.keepers = [_part(part) for part in told["keepers"]]
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         process, self._process = self._process, None

@@ -19,7 +19,7 @@ from gateway.entrance import Entrance
 from gateway.parts import Parts
 from gateway.reference import describe_chat
 from gateway.wire.failure import told, unexpected
-from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongMethod
+from parley.errors import BadRequest, Failure, ModelNotFound, Unauthenticated, UnknownURL, WrongMethod
 
 VERSION: Final = version("parley")
 _CREATED: Final = 1767225600
@@ -66,8 +66,13 @@ def _model(name: str, owner: str) -> dict[str, Any]:
 
 @router.get("/health", tags=["health"])
 async def health(request: Request) -> dict[str, Any]:
-    """Everything worth knowing at a glance."""
-    return _parts(request).health.whole()
+    """Everything worth knowing at a glance; how upstreams and credentials stand only for who has the key."""
+    parts = _parts(request)
+    try:
+        parts.doorkeeper.admit(request.scope["headers"])
+    except Unauthenticated:
+        return parts.health.outside()
+    return parts.health.whole()
 
 
 @router.get("/health/ready", tags=["health"])

@@ -21,14 +21,21 @@ class Health:
         """Whether requests are served, and what is degraded. A degraded gateway is ready: it serves what it can."""
         return self._ready(self.status())
 
+    def outside(self) -> dict[str, Any]:
+        """What anybody may know."""
+        return self._outside(self.status())
+
     def whole(self) -> dict[str, Any]:
         """Everything worth knowing at a glance."""
         status = self.status()
+        return {**self._outside(status), **status}
+
+    def _outside(self, status: dict[str, Any]) -> dict[str, Any]:
         report = {**self._ready(status), "version": self.version, "authentication": "key"}
         if self.open_to_anybody:
             report["authentication"] = "off"
             report["warning"] = "Anybody who can reach this address may use it. Set API_MASTER_KEY to ask for a key."
-        return {**report, **status}
+        return report
 
     def _ready(self, status: dict[str, Any]) -> dict[str, Any]:
         degraded = [{"what": what, "why": why} for what, why in _troubles(status)]

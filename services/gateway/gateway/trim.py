@@ -35,9 +35,10 @@ class Trim:
 
     def _text(self, text: str) -> list[Event]:
         pending = self._held + text
-        found = [(at, stop) for stop in self._stops if (at := pending.find(stop)) >= 0]
+        # The sequence that is complete first ends the answer, wherever the pieces were cut.
+        found = [(at + len(stop), at) for stop in self._stops if (at := pending.find(stop)) >= 0]
         if found:
-            at = min(found)[0]
+            at = min(found)[1]
             self._held = ""
             out = self._release(pending[:at])
             if not self.done:

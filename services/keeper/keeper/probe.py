@@ -33,7 +33,8 @@ async def once(tools: Tools, upstream: Upstream, provider: Provider) -> None:
             continue
         credential = await tools.vault.credential(upstream, row.id)
         try:
-            await provider.probe(credential)
+            with credential.unsaid():
+                await provider.probe(credential)
         except Failure as failure:
             if failure.blames == "credential":
                 log.warning("%s: credential '%s' does not work: %s", upstream.name, row.alias, failure.message)

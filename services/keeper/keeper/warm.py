@@ -47,7 +47,8 @@ async def _open(tools: Tools, upstream: Upstream, provider: OpensSessions, crede
 
 async def _open_and_add(tools: Tools, upstream: Upstream, provider: OpensSessions, credential: Credential) -> None:
     try:
-        session = await provider.open_session(credential)
+        with credential.unsaid():
+            session = await provider.open_session(credential)
     except CredentialExpired:
         if not isinstance(provider, RenewsCredential):
             raise

@@ -33,8 +33,9 @@ def test_what_only_looked_like_a_stop_sequence_is_said_after_all() -> None:
     assert run(Trim(["END"], None, words), ["one EN"], Stop("length")) == ("one EN", "length")
 
 
-def test_the_earliest_of_several_stop_sequences_wins() -> None:
+def test_the_stop_sequence_that_is_complete_first_wins() -> None:
     assert run(Trim(["cd", "bc"], None, words), ["abcd"]) == ("a", "stop")
+    assert run(Trim(["b", "aba"], None, words), ["aba"]) == ("a", "stop")
 
 
 def test_a_limit_ends_the_answer_with_length_and_not_one_token_more() -> None:
@@ -55,6 +56,6 @@ def test_usage_and_thoughts_pass() -> None:
 def test_any_cutting_of_the_text_gives_the_same_answer(text: str, stops: list[str], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    positions = [at for stop in stops if (at := text.find(stop)) >= 0]
-    expected = text[: min(positions)] if positions else text
+    found = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    expected = text[: min(found)[1]] if found else text
     assert run(Trim(stops, None, words), pieces) == (expected, "stop")
