@@ -38,6 +38,7 @@ A class states facts, and the stops of a request read them; none branches on a c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 Blame = Literal["caller", "credential", "upstream", "gateway"]
@@ -75,6 +76,15 @@ class Failure(Exception):
     def reason(self) -> str:
         """A short stable word for logs, metrics and the vault."""
         return self.code or type(self).__name__.lower()
+
+    def keep_out(self, cleaned: Callable[[str], str]) -> None:
+        """Pass everything that came from an upstream through `cleaned`; a name that it changes is no name any more."""
+        self.message = cleaned(self.message)
+        self.args = (self.message,)
+        for name in ("code", "param"):
+            said = vars(self).get(name)
+            if said and cleaned(said) != said:
+                setattr(self, name, None)
 
 
 # --- the caller ---------------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from parley.catalog import Upstream
-from parley.sealed import Secret
+from parley.errors import Failure
+from parley.sealed import Secret, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,22 @@ class Credential:
         """The named part in clear, for sending; empty when there is none."""
         secret = self.parts.get(name)
         return secret.reveal() if secret else ""
+
+    def keep_out_of(self, failure: Failure, upstream: Upstream) -> None:
+        """Take every secret of `upstream` out of a failure: it may have said one back to us, whole or in part."""
+        plans = upstream.credentials
+        known = [*self.parts.values(), *(part for plan in plans for part in plan.parts.values())]
+        known += [proxy for proxy in (self.proxy, upstream.proxy, *(plan.proxy for plan in plans)) if proxy]
+        failure.keep_out(lambda text: without(text, [secret.reveal() for secret in known]))
+
+    @contextmanager
+    def unsaid(self, upstream: Upstream) -> Iterator[None]:
+        """Whatever fails inside repeats no secret of `upstream`."""
+        try:
+            yield
+        except Failure as failure:
+            self.keep_out_of(failure, upstream)
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Secrets: unprintable in memory, sealed at rest.
+"""Secrets: unprintable in memory, sealed at rest, and taken out of what others say.
 
 `Secret` has no string form, so that no log line, traceback or repr can show one. `Seal` encrypts with AES-256-GCM under
 a key derived (HKDF-SHA256) from PARLEY_SECRET, or from a random key that the first start makes and keeps in a file.
@@ -11,6 +11,9 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -48,6 +51,23 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled")
+
+
+_PIECE: Final = 8
+"""So many letters of a secret in a row give it away; of a shorter secret, all of them."""
+
+
+def without(text: str, hidden: Iterable[str]) -> str:
+    """`text` with every piece of a secret replaced by three dots, also where the secret was cut short or split up."""
+    spoken = bytearray(len(text))
+    for secret in hidden:
+        size = min(_PIECE, len(secret))
+        pieces = {secret[at : at + size] for at in range(len(secret) - size + 1)} if size > 3 else set()
+        for at in range(len(text) - size + 1):
+            if text[at : at + size] in pieces:
+                spoken[at : at + size] = b"\1" * size
+    runs = groupby(zip(text, spoken, strict=True), itemgetter(1))
+    return "".join("..." if is_secret else "".join(letter for letter, _ in run) for is_secret, run in runs)
 
 
 class UnsealError(Exception):

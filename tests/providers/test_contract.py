@@ -20,6 +20,7 @@ import pytest
 from parley.state import keys
 from tests.providers.scenes import MULTILINGUAL, STAND_INS, SUBJECTS, Mishap, cases, parley_yaml
 from tests.stack.listening import DONE, Heard, listen
+from tests.stack.rests import forget_rests
 from tests.stack.running import KEY, Stack, until
 from tests.upstreams.running import Emulator
 
@@ -60,7 +61,8 @@ class World:
         stand_in.reset()
         stand_in.set(**STAND_INS[subject.stand_in][1])
         upstream = f"{name}-hasty" if hasty else name
-        self._heal(upstream)
+        with self.stack.store() as store:
+            forget_rests(store, upstream)
         if subject.provider == "h2ogpte":  # the guest whom the stand-in forgot is made anew
             until(lambda: self.ask(name, "!say:ready", upstream=upstream).status_code == 200, 20)
         if mishap:
@@ -69,13 +71,6 @@ class World:
     def play(self, name: str, mishap: Mishap) -> None:
         """From now on this goes wrong."""
         self.stand_in(name).fault(mishap.fault, times=None, route=mishap.route, **mishap.params)
-
-    def _heal(self, upstream: str) -> None:
-        """Nobody rests any more: what an earlier scene taught Redis is unlearnt."""
-        with self.stack.store() as store:
-            store.delete(f"{keys.prefix(upstream)}rest")
-            for record in store.scan_iter(f"{keys.prefix(upstream)}cred:*"):
-                store.hdel(record, "until", "reason", "strikes", "probe")
 
     def stand_in(self, name: str) -> Emulator:
         stand_in = self.subjects[name].stand_in

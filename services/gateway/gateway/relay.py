@@ -68,7 +68,7 @@ class Relay:
                             yield event
                 except Failure as failed:
                     settled = True
-                    lease.credential.keep_out_of(failed)
+                    lease.credential.keep_out_of(failed, place.upstream)
                     self.vault.give_back(lease, failed)
                     attempt.failure, failure = failed, failed
                     if attempt.first_event is not None or not failed.try_next:

@@ -25,7 +25,8 @@ async def once(tools: Tools, upstream: Upstream, provider: Provider) -> None:
         credential = await tools.vault.credential(upstream, row.id)
         try:
             # Not lent in its turn: a list is not an answer, and nobody waits for it.
-            found = await provider.models(Lease("models", upstream, credential, shared=False))
+            with credential.unsaid(upstream):
+                found = await provider.models(Lease("models", upstream, credential, shared=False))
         except Failure as failure:
             last = failure
             continue

@@ -33,7 +33,7 @@ async def once(tools: Tools, upstream: Upstream, provider: Provider) -> None:
             continue
         credential = await tools.vault.credential(upstream, row.id)
         try:
-            with credential.unsaid():
+            with credential.unsaid(upstream):
                 await provider.probe(credential)
         except Failure as failure:
             if failure.blames == "credential":

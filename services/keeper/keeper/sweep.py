@@ -37,7 +37,8 @@ async def close_doomed(tools: Tools, upstream: Upstream, provider: Provider) -> 
         if not mine:
             continue
         try:
-            await provider.close_sessions(credential, [session.id for session in mine])
+            with credential.unsaid(upstream):
+                await provider.close_sessions(credential, [session.id for session in mine])
         except CredentialExpired:
             if isinstance(provider, RenewsCredential):
                 await tools.vault.renew(upstream, identity, provider.renew, generation=credential.generation)
@@ -57,7 +58,8 @@ async def close_orphans(tools: Tools, upstream: Upstream, provider: Provider) ->
             continue
         credential = await tools.vault.credential(upstream, row.id)
         try:
-            listed = set(await provider.list_sessions(credential))
+            with credential.unsaid(upstream):
+                listed = set(await provider.list_sessions(credential))
         except Failure as failure:
             tools.vault.report(upstream, credential, failure)
             raise
@@ -65,4 +67,5 @@ async def close_orphans(tools: Tools, upstream: Upstream, provider: Provider) ->
         orphans = unknown & _suspects.get((upstream.name, row.id), set())
         _suspects[upstream.name, row.id] = unknown - orphans
         if orphans:
-            await provider.close_sessions(credential, sorted(orphans))
+            with credential.unsaid(upstream):
+                await provider.close_sessions(credential, sorted(orphans))

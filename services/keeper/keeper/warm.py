@@ -47,7 +47,7 @@ async def _open(tools: Tools, upstream: Upstream, provider: OpensSessions, crede
 
 async def _open_and_add(tools: Tools, upstream: Upstream, provider: OpensSessions, credential: Credential) -> None:
     try:
-        with credential.unsaid():
+        with credential.unsaid(upstream):
             session = await provider.open_session(credential)
     except CredentialExpired:
         if not isinstance(provider, RenewsCredential):

@@ -59,7 +59,8 @@ class Renewals:
         credential = Credential(identity, "", {})
         try:
             credential = await self._enrollment.credential(desk, identity)
-            made = await self._in_time(renew, credential)
+            with credential.unsaid(desk.upstream):
+                made = await self._in_time(renew, credential)
         except StateUnavailable:
             raise
         except Failure as failure:
