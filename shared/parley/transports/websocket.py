@@ -60,6 +60,16 @@ class Socket:
         await self._connection.close()
 
 
+class _Brief(ClientConnection):
+    """Does not wait, once both sides have said goodbye, for the upstream to close the connection first."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        super().data_received(data)
+        if self.protocol.close_expected():
+            self.transport.close()
+
+
 class _Direct(connect):
     """Follows no redirect: where a handshake is sent to sign in, that is its answer."""
 
@@ -94,6 +104,7 @@ class WebSockets:
                 ping_interval=None,
                 close_timeout=1,
                 max_size=LARGEST_MESSAGE,
+                create_connection=_Brief,
             )
         except InvalidStatus as refused:
             response = refused.response
