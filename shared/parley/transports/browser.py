@@ -22,6 +22,7 @@ from typing import Any, Final
 import cloudscraper
 import requests
 import urllib3
+from urllib3.contrib import socks
 
 from parley.catalog import Timeouts
 from parley.errors import (
@@ -110,27 +111,42 @@ _here = threading.local()
 """`visit`: the request that this thread works on; a connection tells it of its socket before anything is sent."""
 
 
-class _Plain(urllib3.connection.HTTPConnection):
+class _Watched:
+    """A connection that tells the visit of its socket as soon as there is one."""
+
     def connect(self) -> None:
-        super().connect()
+        super().connect()  # type: ignore[misc]  # of the connection class beside this one
         _here.visit.watch(self)
 
 
-class _Encrypted(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _here.visit.watch(self)
+class _Plain(_Watched, urllib3.connection.HTTPConnection):
+    pass
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
+class _Encrypted(_Watched, urllib3.connection.HTTPSConnection):
+    pass
 
 
-class _EncryptedPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Encrypted
+class _PlainThroughSocks(_Watched, socks.SOCKSConnection):
+    pass
 
 
-_POOLS: Final = {"http": _PlainPool, "https": _EncryptedPool}
+class _EncryptedThroughSocks(_Watched, socks.SOCKSHTTPSConnection):
+    pass
+
+
+def _pool(kind: type[Any], connection: type[Any]) -> type[Any]:
+    return type(f"_{kind.__name__}", (kind,), {"ConnectionCls": connection})
+
+
+_POOLS: Final = {
+    "http": _pool(urllib3.HTTPConnectionPool, _Plain),
+    "https": _pool(urllib3.HTTPSConnectionPool, _Encrypted),
+}
+_POOLS_THROUGH_SOCKS: Final = {
+    "http": _pool(socks.SOCKSHTTPConnectionPool, _PlainThroughSocks),
+    "https": _pool(socks.SOCKSHTTPSConnectionPool, _EncryptedThroughSocks),
+}
 
 
 class Browser:
@@ -287,8 +303,7 @@ def _run(visit: _Visit, ask: _Ask, answer: _Answer) -> None:
 def _exchange(scraper: requests.Session, visit: _Visit, ask: _Ask, answer: _Answer) -> None:
     adapter: Any = scraper.get_adapter(ask.url)  # requests types its base only
     manager = adapter.proxy_manager_for(ask.proxy) if ask.proxy else adapter.poolmanager
-    if "socks" not in (ask.proxy or ""):
-        manager.pool_classes_by_scheme = _POOLS
+    manager.pool_classes_by_scheme = _POOLS_THROUGH_SOCKS if (ask.proxy or "").startswith("socks") else _POOLS
     silent = max(ask.timeouts.first_token, ask.timeouts.between_tokens)
     with scraper.request(
         ask.method,

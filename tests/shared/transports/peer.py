@@ -43,13 +43,14 @@ class Peer:
         self.writer.transport.abort()
 
     async def left(self) -> None:
-        """Until the other side closes; when, is noted."""
+        """Until the other side closes; when that first happened, is noted."""
         try:
             while await self.reader.read(65536):
                 pass
         except OSError:
             pass
-        self.stage.left.set_result(time.monotonic())
+        if not self.stage.left.done():
+            self.stage.left.set_result(time.monotonic())
 
 
 @dataclass
