@@ -110,7 +110,7 @@ def test_a_failure_is_told_as_what_it_is(scene: str):
     assert not any(isinstance(event, Stop) for event in events)
 
 
-@pytest.mark.parametrize("scene", ANSWERS.keys() | FAILURES.keys())
+@pytest.mark.parametrize("scene", [*ANSWERS, *FAILURES])
 def test_an_answer_cut_off_after_any_frame_is_never_complete(scene: str):
     lines = [line for message in messages_of(scene) for line in message.split("\n")]
     whole, _ = read(lines)
@@ -124,7 +124,7 @@ def test_an_answer_cut_off_after_any_frame_is_never_complete(scene: str):
             assert not any(isinstance(event, Stop) for event in events)
 
 
-@pytest.mark.parametrize("scene", ANSWERS.keys() | FAILURES.keys())
+@pytest.mark.parametrize("scene", [*ANSWERS, *FAILURES])
 @given(data=st.data())
 def test_frames_mean_the_same_however_they_share_messages(scene: str, data: st.DataObject):
     lines = [line for message in messages_of(scene) for line in message.split("\n")]
