@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     # The front
     nginx_bind: str = "127.0.0.1"
     nginx_port: int = 8088
+    nginx_workers: Annotated[int, Field(ge=1)] = 2
+    nginx_read_timeout: str = "1260s"
+    graceful_seconds: Annotated[float, Field(ge=0)] | None = None
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 20
     cors_origins: CommaList = ["*"]
     trusted_proxies: CommaList = []
@@ -160,7 +163,8 @@ class Settings(BaseSettings):
         for name, value in values.items() if isinstance(values, dict) else ():
             found = _REMARK.match(value.strip()) if name in _ONE_WORD and isinstance(value, str) else None
             if found is not None:
-                line = f"{name.upper()}={found['value']}"
+                secret = SecretStr in get_args(cls.model_fields[name].annotation)
+                line = f"{name.upper()}={'(the value alone)' if secret else found['value']}"
                 raise ValueError(f"{name.upper()} has a remark behind its value; write the line as: {line}")
         return values
 

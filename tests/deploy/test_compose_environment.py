@@ -16,7 +16,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-PUBLISHED = {"NGINX_BIND", "NGINX_PORT"}  # where nginx is reached: for Compose itself
+FRONT = {"NGINX_BIND", "NGINX_PORT", "NGINX_WORKERS", "NGINX_READ_TIMEOUT"}  # for Compose itself and for nginx
 FIXED = {"PARLEY_STATE_DIR": "/var/lib/parley", "PARLEY_CONFIG": "/etc/parley/parley.yaml"}  # places inside a container
 
 
@@ -27,10 +27,16 @@ def seconds(text: str) -> int:
 @pytest.mark.parametrize("service", ["gateway", "keeper"])
 def test_every_setting_of_the_example_is_passed_under_its_own_name(service: str) -> None:
     told = SERVICES[service]["environment"]
-    for name in EXAMPLE.keys() - PUBLISHED - FIXED.keys():
+    for name in EXAMPLE.keys() - FRONT - FIXED.keys():
         assert re.fullmatch(rf"\$\{{{name}:-[^$]*\}}", told[name]), f"{name} is passed as {told[name]!r}"
     assert {name: told[name] for name in FIXED} == FIXED
-    assert told.keys() - EXAMPLE.keys() == {"GRACEFUL_SECONDS"}
+    assert told.keys() <= EXAMPLE.keys()
+
+
+def test_nginx_gets_its_own_settings_with_their_defaults() -> None:
+    told = SERVICES["nginx"]["environment"]
+    for name in ("NGINX_WORKERS", "NGINX_READ_TIMEOUT"):
+        assert told[name] == f"${{{name}:-{EXAMPLE[name]}}}"
 
 
 def test_where_nginx_is_published_comes_from_the_example_too() -> None:
@@ -44,7 +50,7 @@ def test_defaults_that_compose_repeats_are_those_of_the_settings() -> None:
     for service in SERVICES.values():
         for name, text in service.get("environment", {}).items():
             default = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text)
-            if default and name in EXAMPLE and name not in {*FIXED, "REDIS_URL"}:
+            if default and name in EXAMPLE and name not in {*FIXED, "REDIS_URL", "GRACEFUL_SECONDS"}:
                 assert default == str(Settings.model_fields[name.lower()].default), name
 
 
