@@ -5,23 +5,22 @@ Protocol: `upstreams/openai.md`, `upstreams/huggingface.md`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
 import httpx
 import msgspec
 
 from parley.catalog import Upstream
 from parley.chat.demands import Feature
-from parley.chat.events import Events
+from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.dialects.openai import Decoder, Rules, encode, failure_of
-from parley.errors import UpstreamEmpty, UpstreamMalformed
+from parley.errors import UpstreamMalformed
 from parley.leases import Credential, Lease
 from parley.transports import Net
-from parley.transports.framing import SSE
+from parley.transports.framing import LONGEST_LINE, SSE
 
 _WORDS: Final[frozenset[Feature]] = frozenset(
     {"stop", "max_tokens", "usage", "tools", "json_object", "json_schema", "images"}
@@ -51,6 +50,9 @@ _OPENAI_ONLY: Final = frozenset(
 )
 
 
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+
+
 class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What an operator may say of such an upstream beyond its address and keys."""
 
@@ -73,7 +75,7 @@ class Row:
 
 
 ROWS: Final[dict[str, Row]] = {
-    "openai": Row("https://api.openai.com/v1", Rules()),
+    "openai": Row("https://api.openai.com/v1", Rules(pads=True)),
     "huggingface": Row(
         "https://router.huggingface.co/v1",
         Rules(
@@ -122,31 +124,42 @@ class OpenAI:
 
     async def stream(self, prompt: Prompt, lease: Lease) -> Events:
         """Answer `prompt`. The upstream's finish reasons are passed on; what it did not say is not made up."""
-        async with self._http.stream(
-            "POST",
-            f"{self._base(lease.base_url)}/chat/completions",
-            headers=self._signed(lease.credential),
-            content=encode(prompt, self._row.rules),
-            timeouts=self._upstream.timeouts,
-            proxy=lease.proxy,
-        ) as response:
-            hide = tuple(part.reveal() for part in lease.credential.parts.values())
-            if response.status_code != 200:
-                page = await self._http.read(response)
-                raise failure_of(page.status_code, page.headers, page.content, hide=hide)
-            decoder = Decoder(hide)
-            async with aclosing(_payloads(response)) as payloads:
-                async for payload in payloads:
-                    for event in decoder.feed(payload):
+        rules = self._row.rules
+        while True:
+            async with self._http.stream(
+                "POST",
+                f"{self._base(lease.base_url)}/chat/completions",
+                headers=self._signed(lease.credential),
+                content=encode(prompt, rules),
+                timeouts=self._upstream.timeouts,
+                proxy=lease.proxy,
+            ) as response:
+                if response.status_code != 200:
+                    page = await self._http.read(response)
+                    if rules.stream_usage and page.status_code in (400, 422) and b"stream_options" in page.content:
+                        rules = replace(rules, stream_usage=False)  # this server does not know it: ask without
+                        continue
+                    raise failure_of(page.status_code, page.headers, page.content)
+                body = Body(response.headers)
+                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
+                compressed = "content-encoding" in response.headers
+                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                async for chunk in chunks:
+                    for event in body.feed(chunk):
                         yield event
-            for event in decoder.finish():
-                yield event
+                    if body.done:
+                        break
+                for event in body.finish():
+                    yield event
+                await self._http.rest(response, chunks)
+                return
 
     async def models(self, lease: Lease) -> list[str]:
         """Ask for the list of models. Raises Failure."""
         page = await self._get("/models", lease.credential, lease.base_url, lease.proxy)
         try:
-            return [str(model["id"]) for model in msgspec.json.decode(page.content)["data"]]
+            said = msgspec.json.decode(page.content)
+            return [str(model["id"]) for model in (said if isinstance(said, list) else said["data"])]
         except (msgspec.DecodeError, KeyError, TypeError) as problem:
             raise UpstreamMalformed("The upstream's list of models cannot be read.") from problem
 
@@ -165,8 +178,7 @@ class OpenAI:
             proxy=proxy,
         )
         if page.status_code != 200:
-            hide = tuple(part.reveal() for part in credential.parts.values())
-            raise failure_of(page.status_code, page.headers, page.content, hide=hide)
+            raise failure_of(page.status_code, page.headers, page.content)
         return page
 
     def _base(self, given: str) -> str:
@@ -177,22 +189,53 @@ class OpenAI:
         return {**self._headers, "authorization": f"Bearer {key}"} if key else self._headers
 
 
-async def _payloads(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The data of each event; or the whole body, from a service that answers a stream's request with plain JSON."""
-    kind = response.headers.get("content-type", "")
-    # Plain chunks skip httpx's decoders; a service that compresses though told not to is still understood.
-    chunks = response.aiter_bytes() if "content-encoding" in response.headers else aiter(response.stream)  # type: ignore[arg-type]
-    if kind.startswith(("application/json", "text/html")):
-        body = b"".join([chunk async for chunk in chunks])
-        if kind.startswith("text/html"):
-            raise failure_of(502, response.headers, body)
-        if not body.strip():
-            raise UpstreamEmpty("The upstream's answer is empty.")
-        yield body
-        return
-    sse = SSE()
-    async for chunk in chunks:
-        for payload in sse.feed(chunk):
-            yield payload
-    for payload in sse.finish():
-        yield payload
+class Body:
+    """Bytes of an answer into events, however they are cut. Pure.
+
+    A service may answer a stream's request with a completion in one piece, or with a page. Which it is, the first byte
+    tells: what services say of the content's type is often wrong.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+        self._sse = SSE()
+        self._decoder = Decoder()
+        self._begun: bytes | None = b""  # blanks, until the first byte that tells
+        self._whole: list[bytes] | None = None
+        self._size = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the service said that this was all."""
+        return self._decoder.done
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """The events that `chunk` completes. Raises Failure after those that came before it."""
+        if self._begun is not None:
+            chunk = self._begun + chunk
+            start = chunk.lstrip(_BLANK)
+            if not start:
+                self._begun = chunk
+                return
+            self._begun = None
+            if start.startswith((b"{", b"<")):
+                self._whole, chunk = [], start
+        if self._whole is not None:
+            self._size += len(chunk)
+            if self._size > LONGEST_LINE:
+                raise UpstreamMalformed("The upstream's answer is too large.")
+            self._whole.append(chunk)
+            return
+        for payload in self._sse.feed(chunk):
+            yield from self._decoder.feed(payload)
+
+    def finish(self) -> Iterator[Event]:
+        """The events that the end of the body completes, and the usage. Raises Failure."""
+        if self._whole is not None:
+            body = b"".join(self._whole)
+            if body.startswith(b"<"):
+                raise failure_of(502, self._headers, body)
+            yield from self._decoder.feed(body)
+        for payload in self._sse.finish():
+            yield from self._decoder.feed(payload)
+        yield from self._decoder.finish()

@@ -9,8 +9,8 @@ connection properly, and broken off when it resets it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Final, cast
+from collections.abc import Callable
+from typing import Final, Self, cast
 
 import httptools
 import httpx
@@ -128,27 +128,28 @@ class Exchange(httpx.AsyncByteStream):
 
     # --- what the reader does ---
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         """The body in the pieces that have arrived. Raises UpstreamTruncated, UpstreamStalled, UpstreamMalformed."""
-        while True:
-            if self._parts:
-                part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                self._parts.clear()
-                self._unread = 0
-                if self._paused:
-                    self._paused = False
-                    self._connection.pause(False)
-                yield part
-            elif self._failure is not None:
+        while not self._parts:
+            if self._failure is not None:
                 raise self._failure
-            elif self.complete:
-                return
-            else:
-                self._reader = self._loop.create_future()
-                try:
-                    await self._reader
-                finally:
-                    self._reader = None
+            if self.complete:
+                raise StopAsyncIteration
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        self._unread = 0
+        if self._paused:
+            self._paused = False
+            self._connection.pause(False)
+        return part
 
     async def aclose(self) -> None:
         """Close the connection, unless the answer is complete."""

@@ -64,7 +64,9 @@ class Direct:
                 exchange.abandon()
                 raise
             else:
-                return httpx.Response(status, headers=received, stream=exchange)
+                response = httpx.Response(status, headers=received, stream=exchange)
+                response.headers.encoding = "latin-1"  # else each answer is searched for the one it could be
+                return response
 
     def close(self) -> None:
         """Close every idle connection."""

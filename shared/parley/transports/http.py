@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import httpx
@@ -18,14 +18,18 @@ from parley.errors import (
     FirstTokenTimeout,
     Unreachable,
     UpstreamBroken,
+    UpstreamFailure,
     UpstreamMalformed,
     UpstreamStalled,
     UpstreamTruncated,
 )
+from parley.transports.connection import Exchange
 from parley.transports.direct import Direct
 
 LARGEST_BODY: Final = 8 * 2**20
 """Most bytes of an answer that is read whole (model lists, error pages)."""
+
+_MOMENT: Final = 0.05
 
 
 class HTTP:
@@ -105,6 +109,15 @@ class HTTP:
         travelled = ("content-encoding", "transfer-encoding", "content-length")
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in travelled]
         return httpx.Response(response.status_code, headers=headers, content=b"".join(parts))
+
+    @staticmethod
+    async def rest(response: httpx.Response, parts: AsyncIterator[bytes]) -> None:
+        """Wait a moment for the end of a body whose meaning ended before: then its connection can be used again."""
+        if not (isinstance(response.stream, Exchange) and response.stream.complete):
+            with suppress(TimeoutError, UpstreamFailure, httpx.TransportError):
+                async with asyncio.timeout(_MOMENT):
+                    async for _ in parts:
+                        pass
 
     async def aclose(self) -> None:
         """Close every idle connection."""

@@ -13,17 +13,10 @@ from parley.dialects.openai.refusals import failure_said
 from parley.errors import UpstreamEmpty, UpstreamMalformed
 
 _FINISH: Final[dict[str, FinishReason]] = {
-    "stop": "stop",
-    "eos_token": "stop",
-    "eos": "stop",
-    "stop_sequence": "stop",
-    "end_turn": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
+    **dict.fromkeys(("stop", "eos_token", "eos", "stop_sequence", "end_turn"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
+    **dict.fromkeys(("content_filter", "sensitive", "safety", "recitation"), "content_filter"),
 }
 _EXTRAS: Final = ("audio", "annotations")
 DONE: Final = b"[DONE]"
@@ -43,10 +36,9 @@ class _Choice:
 class Decoder:
     """Reads one answer. `feed` takes the data of one event, `finish` the end of the body."""
 
-    def __init__(self, hide: tuple[str, ...] = ()) -> None:
+    def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
-        self._hide = hide
         self.done = False
         """The service said `[DONE]`; nothing after it counts."""
 
@@ -54,7 +46,7 @@ class Decoder:
         """Events of one payload. Raises Failure when it says one, UpstreamMalformed when it says nothing sensible."""
         if self.done:
             return []
-        if payload.strip() == DONE:
+        if payload.lstrip().startswith(DONE):
             self.done = True
             return []
         try:
@@ -63,8 +55,8 @@ class Decoder:
             raise UpstreamMalformed("The upstream sent a chunk that is not JSON.") from problem
         if not isinstance(chunk, dict):
             raise UpstreamMalformed("The upstream sent a chunk that is not an object.")
-        if chunk.get("error"):
-            raise failure_said(chunk, hide=self._hide)
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise failure_said(chunk)
         try:
             return self._chunk(chunk)
         except (TypeError, ValueError, AttributeError, KeyError) as problem:
@@ -99,7 +91,7 @@ class Decoder:
         if delta:
             self._delta(delta, given.get("logprobs"), index, choice, events)
         if reason := given.get("finish_reason"):
-            finish = _FINISH.get(reason)
+            finish = _FINISH.get(reason.lower())
             if finish is None:
                 raise UpstreamMalformed("The upstream ended its answer for an unknown reason.")
             if choice.calls and finish == "stop":
@@ -149,7 +141,10 @@ class Decoder:
         """Our index of the call that this piece belongs to; None when it opens one."""
         key, theirs = call.get("index"), call.get("id") or None
         if key is not None:
-            return choice.places.get(key)
+            place = choice.places.get(key)
+            # Some services count every call as the first; a name beside another id shows that a new one begins.
+            renamed = theirs is not None and said.get("name") and place is not None and choice.calls[place] != theirs
+            return None if renamed else place
         if theirs is not None:
             return choice.places.get(theirs)
         # Neither index nor id: a name opens a call, anything else belongs to the last one.

@@ -11,8 +11,10 @@ import msgspec
 from parley.chat.prompt import Prompt
 from parley.errors import UnsupportedParameter
 
-_REASONING: Final = re.compile(r"(^|/)(o[1-9]|gpt-[5-9])([^a-z]|$)")
+_REASONING: Final = re.compile(r"(^|[/:])(o[1-9]|gpt-[5-9])([^a-z]|$)")
 """Names of models that know `max_completion_tokens` only (`upstreams/openai.md` section 4)."""
+_THOUGHTS: Final = frozenset({"reasoning_content", "reasoning"})
+"""What a model thought before is not told back: several services refuse it."""
 _OURS: Final = frozenset({"stream", "stream_options", "max_tokens", "max_completion_tokens", "model", "messages"})
 _DEFAULTS: Final[dict[str, object]] = {"n": 1, "logprobs": False, "parallel_tool_calls": True}
 
@@ -27,6 +29,8 @@ class Rules:
     """Whether the service knows the role `developer`."""
     stream_usage: bool = True
     """Whether it takes `stream_options`."""
+    pads: bool = False
+    """Whether it fills chunks with random letters unless told not to; between servers that only costs."""
     drops: frozenset[str] = frozenset()
     """Tuning knobs that it does not know and that are left out."""
     strict_tools: bool = True
@@ -54,7 +58,8 @@ def encode(prompt: Prompt, rules: Rules) -> bytes:
         body[_limit_name(prompt.model, rules)] = prompt.limit
     body["stream"] = True
     if rules.stream_usage:
-        body["stream_options"] = {"include_usage": True}
+        more = {"include_obfuscation": False} if rules.pads else {}
+        body["stream_options"] = {"include_usage": True, **more}
     return msgspec.json.encode(body)
 
 
@@ -73,17 +78,17 @@ def _needs_change(message: dict[str, Any], rules: Rules) -> bool:
         (message["role"] == "developer" and not rules.developer)
         or isinstance(message.get("content"), list)
         or None in message.values()
-        or "reasoning_content" in message
-        or "reasoning" in message
+        or [] in message.values()
+        or not _THOUGHTS.isdisjoint(message)
     )
 
 
 def _message(message: dict[str, Any], rules: Rules) -> dict[str, Any]:
-    # `content: null` beside tool calls is the API's own way; every other null means "not given".
+    # `content: null` beside tool calls is the API's own way; every other null, and a list of no calls, is "not given".
     new = {
         name: value
         for name, value in message.items()
-        if (value is not None or name == "content") and name not in ("reasoning_content", "reasoning")
+        if name == "content" or not (value is None or value == [] or name in _THOUGHTS)
     }
     if new["role"] == "developer" and not rules.developer:
         new["role"] = "system"
