@@ -78,8 +78,9 @@ class Tally:
         if not self.attempts:
             return []
         last = self.attempts[-1]
+        asked = sum(bool(attempt.credential) for attempt in self.attempts)  # the others found nothing to lend
         told = [
-            (b"x-parley-attempts", str(len(self.attempts)).encode()),
+            (b"x-parley-attempts", b"%d" % asked),
             (b"x-parley-upstream", last.upstream.encode()),
         ]
         if self.usage is not None and not self.usage.measured:

@@ -82,9 +82,9 @@ class Relay:
                     attempt.ended = monotonic()
                     if not settled:  # hung up, cut short by us, or a bug of ours: nobody upstream is to blame
                         self.vault.give_back(lease, None, aborted=attempt.first_event is None)
-                attempt.next = failed_next = attempt.failure.reason if attempt.failure else ""
-                if failed_next and failure.blames == "upstream":
-                    await sleep(random.uniform(0.05, 0.3))  # noqa: S311  # jitter, not a secret
+                if left > 0:
+                    attempt.next = failure.reason
+                    await _breathe(failure)
         raise failure or LimitReached("No upstream could be asked.")
 
     async def _lend(self, place: Place, tried: set[str], give_up: float) -> Lease:
@@ -121,6 +121,12 @@ class Relay:
 
     async def _open(self, provider: OpensSessions, lease: Lease) -> None:
         self.vault.note_session(lease, await provider.open_session(lease.credential))
+
+
+async def _breathe(failure: Failure) -> None:
+    """An upstream in trouble is not asked again at once, nor by everybody at the same moment."""
+    if failure.blames == "upstream":
+        await sleep(random.uniform(0.05, 0.3))  # noqa: S311  # jitter, not a secret
 
 
 def _worse(before: Failure | None, lending: Failure) -> Failure:

@@ -11,6 +11,7 @@ from keeper.app import run
 from keeper.pulse import alive
 from parley.journal import replica_name, start_logging
 from parley.settings import ConfigurationError, read_settings
+from parley.state.address import BadAddress
 from parley.state.records import LostKey
 
 
@@ -22,7 +23,7 @@ def main() -> int:
         settings = read_settings()
         start_logging("keeper", replica_name(), settings.log_level)
         asyncio.run(_until_told(run(settings)))
-    except (ConfigurationError, LostKey) as problem:
+    except (ConfigurationError, BadAddress, LostKey) as problem:
         print(f"keeper: {problem}", file=sys.stderr)  # noqa: T201  # the one thing to see when it does not start
         return 2
     return 0

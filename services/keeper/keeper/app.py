@@ -53,7 +53,7 @@ Chore = Callable[[Tools, Upstream, Provider], Awaitable[None]]
 
 
 async def run(settings: Settings) -> None:
-    """Keep until cancelled. Raises ConfigurationError, LostKey."""
+    """Keep until cancelled. Raises ConfigurationError, BadAddress, LostKey."""
     async with _tools(settings) as (tools, baton), asyncio.TaskGroup() as group:
         group.create_task(_live())
         while True:

@@ -31,7 +31,7 @@ KEY = "sk-parley-4d1f0a"
 
 
 async def hello(prompt: Prompt, tally: Tally) -> Events:
-    tally.attempt("one", "plain")
+    tally.attempt("one", "plain").credential = "first"
     yield Text("Hel")
     yield Text("lo")
     yield Stop("stop")
@@ -117,7 +117,7 @@ async def test_the_official_async_client_reads_streams(front: Front) -> None:
 
 def test_an_estimated_usage_is_marked() -> None:
     async def counted(prompt: Prompt, tally: Tally) -> Events:
-        tally.attempt("one", "plain")
+        tally.attempt("one", "plain").credential = "first"
         yield Text("x")
         yield Stop("stop")
         tally.usage = Usage(1, 1, measured=False)
@@ -168,7 +168,7 @@ def kinds(root: type[Failure] = Failure) -> Iterator[type[Failure]]:
 @pytest.fixture(scope="module")
 def failing() -> Iterator[Front]:
     async def fail(prompt: Prompt, tally: Tally) -> Events:
-        tally.attempt("one", "plain")
+        tally.attempt("one", "plain").credential = "first"
         if prompt.metadata and prompt.metadata.get("said"):
             yield Text("half")
         raise getattr(errors, prompt.user or "")("It failed.", retry_after=None)
