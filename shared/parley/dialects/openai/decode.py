@@ -88,8 +88,11 @@ class Decoder:
             return  # several finish reasons, or words after the end: the first end counts
         # A whole completion where a stream was asked for has `message` in the place of `delta`.
         delta = given.get("delta") or given.get("message")
-        if delta:
-            self._delta(delta, given.get("logprobs"), index, choice, events)
+        logprobs = given.get("logprobs")
+        if not (isinstance(logprobs, dict) and any(logprobs.values())):
+            logprobs = None
+        if delta or logprobs:
+            self._delta(delta or {}, logprobs, index, choice, events)
         if reason := given.get("finish_reason"):
             finish = _FINISH.get(reason.lower())
             if finish is None:
@@ -99,14 +102,16 @@ class Decoder:
             choice.finish = finish
             events.append(Stop(finish, index))
 
-    def _delta(self, delta: dict[str, Any], logprobs: Any, index: int, choice: _Choice, events: list[Event]) -> None:
+    def _delta(
+        self, delta: dict[str, Any], logprobs: dict[str, Any] | None, index: int, choice: _Choice, events: list[Event]
+    ) -> None:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(thought, str) and thought:
             events.append(Thought(thought, index))
         if content := delta.get("content"):
             if not isinstance(content, str):
                 content = "".join(part.get("text") or "" for part in content)
-            events.append(Text(content, index, logprobs or None))
+            events.append(Text(content, index, logprobs))
         elif logprobs:
             events.append(Text("", index, logprobs))
         if refusal := delta.get("refusal"):
