@@ -104,7 +104,7 @@ async def test_pacing_counts_any_sliding_window_and_says_when_to_come_back(redis
             one.vault.give_back(await one.lend(up), None)
         with pytest.raises(QueueFull) as refused:
             await one.lend(up, wait=0.1)
-        assert 0.1 < refused.value.retry_after <= 0.5
+        assert 0.1 < refused.value.retry_after <= 0.501  # a stamp is rounded up to the next millisecond
 
 
 async def test_tried_credentials_come_last_but_are_lent_when_nothing_else_is_usable(redis):
