@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from tests.node import run_node
 from tests.schema import check_completion, check_error, check_models, check_stream
-from tests.stack.running import KEY, Stack
+from tests.stack.rests import forget_rests
+from tests.stack.running import KEY, Stack, until
 from tests.upstreams.running import Emulator
 
 NODE = Path(__file__).parents[1] / "node" / "openai_client.mjs"
@@ -144,19 +145,70 @@ def test_python_upstream_limits_and_refusals(stack: Stack, world: tuple[Stack, E
         stack.client().chat.completions.create(**asking())
     assert (refused.value.status_code, refused.value.code) == (502, "upstream_authentication_error")
     assert "sk-upstream" not in refused.value.response.text
-    for key in stack.store().scan_iter("parley:{openai}:cred:*"):  # the next scene begins with a rested credential
-        stack.store().hdel(key, "until", "strikes", "reason", "probe")
+    forget_rests(stack.store(), "openai")
     world[1].reset()
     world[1].fault("rate_limit", times=None, retry_after=7)
     with pytest.raises(openai.RateLimitError) as limited:
         stack.client().chat.completions.create(**asking())
     assert 1 <= int(limited.value.response.headers["retry-after"]) <= 7
-    for key in stack.store().scan_iter("parley:{openai}:cred:*"):
-        stack.store().hdel(key, "until", "strikes", "reason", "probe")
+    forget_rests(stack.store(), "openai")
 
 
-def node(stack: Stack, scene: str, body: dict[str, Any]) -> dict[str, Any]:
-    env = {"OPENAI_BASE_URL": f"{stack.url}/v1", "OPENAI_API_KEY": KEY}
+async def test_python_helpers_are_the_same_without_waiting(stack: Stack) -> None:
+    client = stack.async_client()
+    async with client.chat.completions.stream(**asking(CALL, tools=[WEATHER])) as stream:
+        kinds = [event.type async for event in stream]
+        completion = await stream.get_final_completion()
+    assert "tool_calls.function.arguments.done" in kinds
+    [call] = completion.choices[0].message.tool_calls or []
+    assert call.function.arguments == '{"town":"Basel"}'
+    async with client.chat.completions.with_streaming_response.create(**asking(stream=True)) as response:
+        lines = [line async for line in response.iter_lines() if line]
+    assert response.headers["content-type"].startswith("text/event-stream") and lines[-1] == "data: [DONE]"
+
+
+def test_python_hears_when_a_stream_breaks(stack: Stack, world: tuple[Stack, Emulator]) -> None:
+    world[1].fault("error_frame", chunks=3)
+    heard = ""
+    with pytest.raises(openai.APIError) as broken:
+        for chunk in stack.client().chat.completions.create(**asking("!say:" + "word " * 20, stream=True)):
+            heard += chunk.choices[0].delta.content or ""
+    assert heard.startswith("word")
+    assert not isinstance(broken.value, openai.APIStatusError)
+    assert (broken.value.type, broken.value.code) == ("server_error", "upstream_error")
+
+
+def test_python_comes_back_when_it_is_told_to(stack: Stack, world: tuple[Stack, Emulator]) -> None:
+    world[1].fault("rate_limit", retry_after=1)
+    answer = stack.client(max_retries=2).chat.completions.create(**asking())
+    assert answer.choices[0].message.content == "hello there"
+    seen = world[1].stats()
+    assert (seen["counts"]["status:429"], seen["counts"]["status:200"]) == (1, 1)
+    assert not any("x-stainless-retry-count" in entry["headers"] for entry in seen["log"])
+
+
+def test_python_does_not_sleep_for_minutes(stack: Stack, world: tuple[Stack, Emulator]) -> None:
+    world[1].fault("rate_limit", times=None, retry_after=121)
+    before = len(stack.records())
+    with pytest.raises(openai.RateLimitError) as limited:
+        stack.client(max_retries=2).chat.completions.create(**asking())
+    assert limited.value.response.headers["x-should-retry"] == "false"
+    until(lambda: len(stack.records()) > before, 5)
+    assert len(stack.records()) == before + 1, "the client asked again although it was told not to"
+    forget_rests(stack.store(), "openai")
+
+
+def test_leaving_a_stream_hangs_up(stack: Stack, world: tuple[Stack, Emulator]) -> None:
+    slow = asking("!slow:50:" + "word " * 100, stream=True)
+    with stack.client().chat.completions.create(**slow) as stream:
+        next(iter(stream))
+    world[1].until(lambda stats: len(stats["hangups"]) == 1, 5)
+    assert node(stack, "hangup", slow)["ok"] == {"count": 3}
+    world[1].until(lambda stats: len(stats["hangups"]) == 2, 5)
+
+
+def node(stack: Stack, scene: str, body: dict[str, Any], key: str = KEY) -> dict[str, Any]:
+    env = {"OPENAI_BASE_URL": f"{stack.url}/v1", "OPENAI_API_KEY": key}
     done = run_node(NODE, scene, json.dumps(body), json.dumps({"maxRetries": 0}), env=env)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -181,7 +233,17 @@ def test_node_helper_tools_parse_and_models(stack: Stack) -> None:
     assert node(stack, "models", {"model": "echo"})["ok"]["one"]["id"] == "echo"
 
 
-def test_node_errors(stack: Stack) -> None:
-    error = node(stack, "create", asking(model="nobody/has-this"))["error"]
-    assert (error["class"], error["status"], error["code"]) == ("NotFoundError", 404, "model_not_found")
-    assert error["requestID"]
+def test_node_errors(stack: Stack, world: tuple[Stack, Emulator]) -> None:
+    world[1].fault("rate_limit", times=None, retry_after=7)
+    expected = [
+        (asking(model="nobody/has-this"), KEY, "NotFoundError", 404, "model_not_found", "model"),
+        (asking(messages=[]), KEY, "BadRequestError", 400, "invalid_value", "messages"),
+        (asking(model="echo", n=2), KEY, "BadRequestError", 400, "unsupported_parameter", "n"),
+        (asking(), "sk-wrong", "AuthenticationError", 401, "invalid_api_key", None),
+        (asking(), KEY, "RateLimitError", 429, "rate_limit_exceeded", None),
+    ]
+    for body, key, name, status, code, param in expected:
+        error = node(stack, "create", body, key)["error"]
+        assert (error["class"], error["status"], error["code"], error["param"]) == (name, status, code, param)
+        assert error["requestID"]
+    forget_rests(stack.store(), "openai")
