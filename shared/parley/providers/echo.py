@@ -53,7 +53,7 @@ class Echo:
 def _pause(prompt: Prompt, name: str) -> float:
     """A pause in seconds."""
     text = (prompt.metadata or {}).get(name, "0")
-    if not text.isdigit() or int(text) > _LONGEST_PAUSE:
+    if not (text.isascii() and text.isdigit()) or int(text) > _LONGEST_PAUSE:
         message = f"'{name}' must be milliseconds, from 0 to {_LONGEST_PAUSE}."
         raise BadRequest(message, param=f"metadata.{name}", code="invalid_value")
     return int(text) / 1000
