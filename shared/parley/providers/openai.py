@@ -17,7 +17,7 @@ from parley.chat.demands import Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.dialects.openai import Decoder, Rules, encode, failure_of
-from parley.errors import UpstreamMalformed
+from parley.errors import UpstreamEmpty, UpstreamMalformed
 from parley.leases import Credential, Lease
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, SSE
@@ -51,6 +51,8 @@ _OPENAI_ONLY: Final = frozenset(
 
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_BEGINNINGS: Final = b"{<:deir"
+"""JSON, a page, a comment, and the fields of a stream: data, event, id, retry."""
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True):
@@ -203,6 +205,8 @@ class Body:
         self._begun: bytes | None = b""  # blanks, until the first byte that tells
         self._whole: list[bytes] | None = None
         self._size = 0
+        self._strange = False
+        """Whether it began like nothing that a service should say."""
 
     @property
     def done(self) -> bool:
@@ -218,6 +222,7 @@ class Body:
                 self._begun = chunk
                 return
             self._begun = None
+            self._strange = start[0] not in _BEGINNINGS
             if start.startswith((b"{", b"<")):
                 self._whole, chunk = [], start
         if self._whole is not None:
@@ -238,4 +243,9 @@ class Body:
             yield from self._decoder.feed(body)
         for payload in self._sse.finish():
             yield from self._decoder.feed(payload)
-        yield from self._decoder.finish()
+        try:
+            yield from self._decoder.finish()
+        except UpstreamEmpty:
+            if self._strange:
+                raise UpstreamMalformed("The upstream's answer is neither a stream nor JSON.") from None
+            raise
