@@ -116,7 +116,7 @@ def plain_nginx(
         process = subprocess.Popen(native.on_cores(command, cores), stdin=subprocess.DEVNULL)
         try:
             _wait_for(port, process, "nginx")
-            yield Subject(name, port, parts={"nginx": trees.family(process.pid)})
+            yield Subject(name, port, parts={"nginx": _with_worker(process)})
         finally:
             _end(process, signal.SIGQUIT)
 
@@ -160,6 +160,14 @@ def parley(
             yield subject
         finally:
             _end(process)
+
+
+def _with_worker(master: subprocess.Popen[bytes], patience: float = 10) -> list[int]:
+    """The master and its worker: it listens a moment before it forks, and by itself uses no CPU at all."""
+    until = time.monotonic() + patience
+    while len(family := trees.family(master.pid)) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    return family
 
 
 def find_nginx() -> str:
