@@ -54,6 +54,7 @@ class Stack:
         self._files = files or {}
         self._counts = (gateways, keepers)
         self._process: subprocess.Popen[str] | None = None
+        self.outages = 0
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="parley-stack-")

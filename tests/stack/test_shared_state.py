@@ -42,13 +42,23 @@ def gptomni(emulator: Emulator, **more: str) -> dict[str, str]:
 
 async def test_three_cookies_are_used_strictly_in_turn_by_four_replicas() -> None:
     with Emulator("gptomni") as upstream, Stack(gptomni(upstream), gateways=4) as stack:
-        client = stack.async_client()
-        answers = await at_once(ask(client, "gptomni", f"!say:number {n}") for n in range(300))
-        assert [said(answer) for answer in answers] == [f"number {n}" for n in range(300)]
+        for _ in range(3):
+            upstream.reset()
+            answers = await at_once(ask(stack.async_client(), "gptomni", f"!say:number {n}") for n in range(300))
+            assert [said(answer) for answer in answers] == [f"number {n}" for n in range(300)]
+            if not redis_was_late(stack):  # a gateway that cannot reach Redis in time lends by its own share, by design
+                break
         used = {name: facts["requests"] for name, facts in upstream.stats()["credentials"].items()}
         assert sorted(used.values()) == [100, 100, 100], used
         busy = [sum(1 for record in stack.records() if record["replica"] == name) for name in replicas(stack)]
         assert len(busy) == 4 and min(busy) > 30, f"the replicas did not share the work: {busy}"
+
+
+def redis_was_late(stack: Stack) -> bool:
+    """Whether a gateway was without Redis since this was last asked: the machine was too busy for its 50 ms."""
+    said_so = sum(gateway.log.read_text().count("Redis is not available") for gateway in stack.gateways)
+    before, stack.outages = stack.outages, said_so
+    return said_so > before
 
 
 def replicas(stack: Stack) -> set[str]:
