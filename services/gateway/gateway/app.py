@@ -118,4 +118,6 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        # An answer leaves few cycles behind; looking for them every 700 objects is a pause for every stream.
+        gc.set_threshold(50_000, 20, 20)
         yield Parts(settings, visitors, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)
