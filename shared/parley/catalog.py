@@ -42,6 +42,8 @@ class CredentialPlan:
     """True for a place that a guest account will fill; it has no parts of its own."""
     proxy: Secret | None = None
     base_url: str | None = None
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Fields of `Timeouts` that differ for this credential."""
 
 
 @dataclass(frozen=True, slots=True)

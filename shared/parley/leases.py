@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from parley.catalog import Upstream
+from parley.catalog import Timeouts, Upstream
 from parley.errors import Failure
 from parley.sealed import Secret, without
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a credential is used and how: its own address, proxy and time-outs, or its upstream's."""
+
+    base_url: str
+    """Without a trailing slash."""
+    proxy: str | None = field(repr=False)  # may hold a password
+    timeouts: Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,16 @@ class Credential:
     guest: bool = False
     proxy: Secret | None = None
     base_url: str | None = None
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+
+    def place(self, upstream: Upstream) -> Place:
+        """Where and how `upstream` is asked with this credential."""
+        proxy = self.proxy or upstream.proxy
+        return Place(
+            (self.base_url or upstream.base_url).rstrip("/"),
+            proxy.reveal() if proxy else None,
+            replace(upstream.timeouts, **self.timeouts) if self.timeouts else upstream.timeouts,
+        )
 
     def part(self, name: str = "value") -> str:
         """The named part in clear, for sending; empty when there is none."""
@@ -77,15 +97,9 @@ class Lease:
     """Set by a provider when the upstream rolled the secret under way (a Set-Cookie); kept if still the newest."""
 
     @property
-    def base_url(self) -> str:
-        """Where to send: the credential's own place, or the upstream's; without a trailing slash."""
-        return (self.credential.base_url or self.upstream.base_url).rstrip("/")
-
-    @property
-    def proxy(self) -> str | None:
-        """The proxy of the credential, or of the upstream."""
-        chosen = self.credential.proxy or self.upstream.proxy
-        return chosen.reveal() if chosen else None
+    def place(self) -> Place:
+        """Where and how to ask."""
+        return self.credential.place(self.upstream)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Relay:
         if opening is not None and lease.session is None:
             # Shielded: a session that the upstream makes while the caller hangs up must still be noted, to be deleted.
             await asyncio.shield(asyncio.ensure_future(self._open(opening, lease)))
-        events = patiently(place.provider.stream(prompt, lease), place.upstream.timeouts, lease)
+        events = patiently(place.provider.stream(prompt, lease), lease.place.timeouts, lease)
         if place.upstream.hang_up == "drain":
             events = draining(events, tally)
         going: set[int] = set()

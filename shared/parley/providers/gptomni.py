@@ -76,26 +76,25 @@ class GPTOmni:
             await self._starts.setdefault(credential, AsyncLimiter(1, self._spacing)).acquire()
 
     def _visit(self, method: str, path: str, credential: Credential, body: bytes = b"") -> Visit:
-        base = (credential.base_url or self._upstream.base_url).rstrip("/")
-        proxy = credential.proxy or self._upstream.proxy
-        place = urlsplit(base)
+        place = credential.place(self._upstream)
+        site = urlsplit(place.base_url)
         headers = {
             "Accept": "*/*",
             "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",
             "Content-Type": "text/plain;charset=UTF-8",
-            "Origin": f"{place.scheme}://{place.netloc}",
-            "Referer": f"{base}/zh",
+            "Origin": f"{site.scheme}://{site.netloc}",
+            "Referer": f"{place.base_url}/zh",
             "Cookie": _cookie(credential),
         }
         if method == "GET":
             del headers["Content-Type"]
         return self._net.browser.stream(
             method,
-            base + path,
+            place.base_url + path,
             headers=headers,
             content=body,
-            timeouts=self._upstream.timeouts,
-            proxy=proxy.reveal() if proxy else None,
+            timeouts=place.timeouts,
+            proxy=place.proxy,
             challenges=self._options.challenges == "library",
         )
 

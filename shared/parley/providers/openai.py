@@ -18,7 +18,7 @@ from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.dialects.openai import Decoder, Rules, encode, failure_of
 from parley.errors import UpstreamEmpty, UpstreamMalformed
-from parley.leases import Credential, Lease
+from parley.leases import Credential, Lease, Place
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, SSE
 
@@ -126,15 +126,15 @@ class OpenAI:
 
     async def stream(self, prompt: Prompt, lease: Lease) -> Events:
         """Answer `prompt`. The upstream's finish reasons are passed on; what it did not say is not made up."""
-        rules = self._row.rules
+        rules, place = self._row.rules, lease.place
         while True:
             async with self._http.stream(
                 "POST",
-                f"{self._base(lease.base_url)}/chat/completions",
+                f"{self._base(place)}/chat/completions",
                 headers=self._signed(lease.credential),
                 content=encode(prompt, rules),
-                timeouts=self._upstream.timeouts,
-                proxy=lease.proxy,
+                timeouts=place.timeouts,
+                proxy=place.proxy,
             ) as response:
                 if response.status_code != 200:
                     page = await self._http.read(response)
@@ -158,7 +158,7 @@ class OpenAI:
 
     async def models(self, lease: Lease) -> list[str]:
         """Ask for the list of models. Raises Failure."""
-        page = await self._get("/models", lease.credential, lease.base_url, lease.proxy)
+        page = await self._get("/models", lease.credential)
         try:
             said = msgspec.json.decode(page.content)
             return [str(model["id"]) for model in (said if isinstance(said, list) else said["data"])]
@@ -167,24 +167,23 @@ class OpenAI:
 
     async def probe(self, credential: Credential) -> None:
         """See whether the key works, by the list of models, which nobody is billed for. Raises Failure."""
-        proxy = credential.proxy or self._upstream.proxy
-        base_url = credential.base_url or self._upstream.base_url
-        await self._get("/models", credential, base_url, proxy.reveal() if proxy else None)
+        await self._get("/models", credential)
 
-    async def _get(self, path: str, credential: Credential, base_url: str, proxy: str | None) -> httpx.Response:
+    async def _get(self, path: str, credential: Credential) -> httpx.Response:
+        place = credential.place(self._upstream)
         page = await self._http.request(
             "GET",
-            f"{self._base(base_url)}{path}",
+            f"{self._base(place)}{path}",
             headers={**self._signed(credential), "accept": "application/json"},
-            timeouts=self._upstream.timeouts,
-            proxy=proxy,
+            timeouts=place.timeouts,
+            proxy=place.proxy,
         )
         if page.status_code != 200:
             raise failure_of(page.status_code, page.headers, page.content)
         return page
 
-    def _base(self, given: str) -> str:
-        return (given or self._row.base_url).rstrip("/")
+    def _base(self, place: Place) -> str:
+        return place.base_url or self._row.base_url
 
     def _signed(self, credential: Credential) -> dict[str, str]:
         key = credential.part()

@@ -1,7 +1,7 @@
 """What Redis keeps of a credential, sealed; and what a process makes of it.
 
-A record's secret parts change with every renewal; its route (proxy and base URL) is the configuration's. Each is sealed
-for its own record, so that no record can pose as another.
+A record's secret parts change with every renewal; its route (proxy, base URL, time-outs) is the configuration's. Each is
+sealed for its own record, so that no record can pose as another.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ _OPEN_DOOR: Final = CredentialPlan("open", {})
 """What an upstream without credentials lends: nothing is needed there, but rests and limits apply as anywhere."""
 
 _SEAL_CHECK: Final = "the data of this Redis"
+
+
+class _Way(msgspec.Struct, omit_defaults=True):
+    proxy: str | None = None
+    base_url: str | None = None
+    timeouts: dict[str, float] = {}
 
 
 class LostKey(UnsealError):
@@ -64,7 +70,9 @@ class Records:
     def configured(self, upstream: Upstream) -> dict[str, Credential]:
         """The credentials as they are configured, for a process that never reached Redis; guests are not known then."""
         return {
-            identity: Credential(identity, plan.alias, plan.parts, proxy=plan.proxy, base_url=plan.base_url)
+            identity: Credential(
+                identity, plan.alias, plan.parts, proxy=plan.proxy, base_url=plan.base_url, timeouts=plan.timeouts
+            )
             for plan in plans(upstream)
             if not plan.guest and (identity := self.name(upstream, plan))
         }
@@ -84,7 +92,7 @@ class Records:
             ways = self._seal.open(route, f"{upstream}/{identity}/route") if route else "{}"
         except UnsealError:
             raise LostKey from None
-        way = msgspec.json.decode(ways, type=dict[str, str])
+        way = msgspec.json.decode(ways, type=_Way)
         return Credential(
             identity,
             alias,
@@ -92,8 +100,9 @@ class Records:
             int(generation),
             int(epoch),
             guest == "1",
-            Secret(way["proxy"]) if "proxy" in way else None,
-            way.get("base_url"),
+            Secret(way.proxy) if way.proxy else None,
+            way.base_url,
+            way.timeouts,
         )
 
     def check(self) -> str:
@@ -108,6 +117,7 @@ class Records:
             return False
 
     def _sealed_route(self, upstream: str, identity: str, plan: CredentialPlan) -> str:
-        way = {"proxy": plan.proxy.reveal() if plan.proxy else None, "base_url": plan.base_url}
-        known = {name: value for name, value in way.items() if value}
-        return self._seal.seal(msgspec.json.encode(known).decode(), f"{upstream}/{identity}/route") if known else ""
+        way = _Way(plan.proxy.reveal() if plan.proxy else None, plan.base_url, dict(plan.timeouts))
+        if way == _Way():
+            return ""
+        return self._seal.seal(msgspec.json.encode(way).decode(), f"{upstream}/{identity}/route")

@@ -4,7 +4,7 @@ Guests and browsers ride a web session, which is unofficial: the provider is off
 or switches guest access on. It never makes a new guest to get around a limit, and never gets past a challenge page.
 
     provider.py   the answer, and what the keeper may ask for     options.py    what an operator may set
-    door.py       what a credential can do at the service         place.py      where its calls go
+    door.py       what a credential can do at the service         site.py       where its calls go
     web.py        door A: cookie and CSRF token                   bootstrap.py  the page that gives these
     keyed.py      doors B and C: an API key                       refusals.py   what a refused call means
 """

@@ -19,8 +19,8 @@ import msgspec
 from parley.dialects.challenge import is_challenge, is_page
 from parley.dialects.cookies import Jar
 from parley.errors import Challenged, CredentialExpired, CredentialRejected, UpstreamBroken, UpstreamMalformed
-from parley.providers.h2ogpte.place import Place
 from parley.providers.h2ogpte.refusals import refusal
+from parley.providers.h2ogpte.site import Site
 
 COOKIE: Final = "h2ogpte.session"
 _MOST_REDIRECTS: Final = 5
@@ -43,10 +43,10 @@ class SignedIn:
         return "SignedIn(...)"
 
 
-async def bootstrap(place: Place, cookie: str, user_agent: str) -> SignedIn:
+async def bootstrap(site: Site, cookie: str, user_agent: str) -> SignedIn:
     """Open the page with the cookie, or without one. Raises Failure when nobody gets signed in by it."""
     jar = Jar(f"{COOKIE}={cookie}" if cookie else "")
-    response = await _page(place, jar, user_agent)
+    response = await _page(site, jar, user_agent)
     conf = read_conf(response.text)
     csrf = conf.get("csrf_token")
     if not (isinstance(csrf, str) and csrf):
@@ -65,13 +65,13 @@ async def bootstrap(place: Place, cookie: str, user_agent: str) -> SignedIn:
     )
 
 
-async def _page(place: Place, jar: Jar, user_agent: str) -> httpx.Response:
-    url = f"{place.base}/chats"
+async def _page(site: Site, jar: Jar, user_agent: str) -> httpx.Response:
+    url = f"{site.base}/chats"
     for _ in range(_MOST_REDIRECTS + 1):
         headers = {"accept": _ACCEPT, "user-agent": user_agent}
         if jar.header:
             headers["cookie"] = jar.header
-        response = await place.call("GET", url, headers)
+        response = await site.call("GET", url, headers)
         jar.take(response.headers.get_list("set-cookie"))
         if response.status_code not in _REDIRECTS:
             _check(response)

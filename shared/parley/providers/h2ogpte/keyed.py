@@ -13,8 +13,8 @@ from parley.errors import Failure, UpstreamBroken, UpstreamMalformed
 from parley.leases import Credential
 from parley.providers.h2ogpte.options import Options
 from parley.providers.h2ogpte.patience import looks
-from parley.providers.h2ogpte.place import Place, parsed
 from parley.providers.h2ogpte.refusals import refusal
+from parley.providers.h2ogpte.site import Site, parsed
 from parley.providers.h2ogpte.web import names
 
 _DELETE_SECONDS: Final = 20.0
@@ -26,7 +26,7 @@ _MOST_PAGES: Final = 20
 class Keyed:
     """One API key at one place."""
 
-    place: Place
+    site: Site
     credential: Credential
     options: Options
 
@@ -113,7 +113,7 @@ class Keyed:
 
     async def _rest(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         signed = {"accept": "application/json", **self.handshake, **(headers or {})}
-        response = await self.place.call(method, f"/api/v1{path}", signed, body)
+        response = await self.site.call(method, f"/api/v1{path}", signed, body)
         status, said = response.status_code, response.content
         if not 200 <= status < 300 or is_page(response.headers.get("content-type", ""), said):
             raise self.refusal(status, response.headers, said)

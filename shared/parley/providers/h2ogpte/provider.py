@@ -27,7 +27,7 @@ from parley.providers.h2ogpte.door import Door
 from parley.providers.h2ogpte.keyed import Keyed
 from parley.providers.h2ogpte.options import read
 from parley.providers.h2ogpte.patience import looks
-from parley.providers.h2ogpte.place import Place
+from parley.providers.h2ogpte.site import Site
 from parley.providers.h2ogpte.web import Doubts, Web
 from parley.transports import Net
 from parley.transports.websocket import HandshakeRefused
@@ -70,7 +70,7 @@ class H2oGPTe:
         """Ask in the session of the lease, which is good for this one question."""
         if lease.session is None:
             raise SessionLost("An answer of h2oGPTe needs a chat session, and none was lent.")
-        session, door, place = lease.session.id, self._door(lease.credential), self._place(lease.credential)
+        session, door, site = lease.session.id, self._door(lease.credential), self._site(lease.credential)
         correlation = str(uuid.uuid4())
         manner = self._options if isinstance(door, Keyed) else self._web_options
         decoder = dialect.Decoder(
@@ -86,10 +86,10 @@ class H2oGPTe:
         try:
             try:
                 async with self._net.websockets.connect(
-                    place.socket(session),
+                    site.socket(session),
                     headers=door.handshake,
-                    timeouts=self._upstream.timeouts,
-                    proxy=place.proxy,
+                    timeouts=lease.place.timeouts,
+                    proxy=site.proxy,
                 ) as socket:
                     await socket.send(question)
                     async for message in socket:
@@ -149,14 +149,14 @@ class H2oGPTe:
             return list(MODELS)
         return ["auto", *(name for name in listed if name != "auto")]
 
-    def _place(self, credential: Credential) -> Place:
-        return Place.of(self._net.http, self._upstream, credential, _CALL_SECONDS)
+    def _site(self, credential: Credential) -> Site:
+        return Site.of(self._net.http, self._upstream, credential, _CALL_SECONDS)
 
     def _door(self, credential: Credential) -> Door:
-        place = self._place(credential)
+        site = self._site(credential)
         if credential.parts.keys() & {"api_key", "value"}:
-            return Keyed(place, credential, self._options)
-        return Web(place, credential, self._web_options, self._doubts)
+            return Keyed(site, credential, self._options)
+        return Web(site, credential, self._web_options, self._doubts)
 
     async def _recover(self, door: Door, session: str, decoder: dialect.Decoder, lease: Lease) -> None:
         """The socket broke, but the service goes on and stores its answer: the rest is fetched, not asked again."""

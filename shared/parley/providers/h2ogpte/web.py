@@ -21,8 +21,8 @@ from parley.leases import Credential, Renewal
 from parley.providers.h2ogpte.bootstrap import COOKIE, SignedIn, bootstrap
 from parley.providers.h2ogpte.options import Options
 from parley.providers.h2ogpte.patience import looks
-from parley.providers.h2ogpte.place import Place, parsed
 from parley.providers.h2ogpte.refusals import refusal
+from parley.providers.h2ogpte.site import Site, parsed
 from parley.sealed import Secret
 
 _DELETE_SECONDS: Final = 20.0
@@ -59,7 +59,7 @@ class Doubts:
 class Web:
     """One web session at one place."""
 
-    place: Place
+    site: Site
     credential: Credential
     options: Options
     doubts: Doubts
@@ -75,7 +75,7 @@ class Web:
         """The socket wants no CSRF token."""
         return {
             "cookie": f"{COOKIE}={self.cookie}",
-            "origin": self.place.origin,
+            "origin": self.site.origin,
             "user-agent": self.options.user_agent,
         }
 
@@ -93,7 +93,7 @@ class Web:
     async def renew(self) -> Renewal:
         """Sign in again: the same account for a login, at best the same for a guest."""
         known = self.credential.part("user_id")
-        found = await bootstrap(self.place, self.cookie, self.options.user_agent)
+        found = await bootstrap(self.site, self.cookie, self.options.user_agent)
         if not found.user_id or (found.guest is None and not self.credential.guest and not known):
             found = await self._identified(found)
         if not self.credential.guest and (found.guest or (known and found.user_id and found.user_id != known)):
@@ -107,7 +107,7 @@ class Web:
     async def _identified(self, found: SignedIn) -> SignedIn:
         """Ask who we are, where the page left it open; a server that does not tell leaves it open."""
         headers = {"cookie": f"{COOKIE}={found.cookie}", "user-agent": self.options.user_agent, "accept": "*/*"}
-        response = await self.place.call("GET", "/rpc/meta", headers)
+        response = await self.site.call("GET", "/rpc/meta", headers)
         try:
             meta = parsed(response) if response.status_code == 200 else {}
         except UpstreamMalformed:
@@ -202,11 +202,11 @@ class Web:
 
     async def stop(self, question: str) -> None:
         """The newer REST call, which takes the web session too; older servers do not know it."""
-        await self.place.call("POST", f"/api/v1/messages/{quote(question, safe='')}/stop", self._headers)
+        await self.site.call("POST", f"/api/v1/messages/{quote(question, safe='')}/stop", self._headers)
 
     async def probe(self) -> None:
         """Ask the service who we are."""
-        response = await self.place.call("GET", "/rpc/meta", self._headers)
+        response = await self.site.call("GET", "/rpc/meta", self._headers)
         meta = self._result(response)
         known = self.credential.part("user_id")
         if not isinstance(meta, dict):
@@ -227,7 +227,7 @@ class Web:
         return await self._rpc("db", [method, *arguments])
 
     async def _rpc(self, kind: str, body: Any) -> Any:
-        return self._result(await self.place.call("POST", f"/rpc/{kind}", self._headers, body))
+        return self._result(await self.site.call("POST", f"/rpc/{kind}", self._headers, body))
 
     def _result(self, response: Any) -> Any:
         status, headers, body = response.status_code, response.headers, response.content
