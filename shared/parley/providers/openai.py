@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httpx
 import msgspec
@@ -89,7 +89,7 @@ ROWS: Final[dict[str, Row]] = {
         ),
         _WORDS | {"logprobs"},
     ),
-    "openai-compatible": Row("", Rules(developer=False)),
+    "openai-compatible": Row("", Rules(developer=False, extra_content=True)),
     "deepseek": Row("https://api.deepseek.com/v1", _PLAIN, _WORDS - {"images", "json_schema"} | {"logprobs"}),
     "moonshot": Row("https://api.moonshot.cn/v1", _PLAIN, _WORDS | {"n"}),
     "openrouter": Row("https://openrouter.ai/api/v1", Rules(limit="max_tokens"), _WORDS | {"logprobs", "files"}),
@@ -190,6 +190,23 @@ class OpenAI:
         return {**self._headers, "authorization": f"Bearer {key}"} if key else self._headers
 
 
+class Reads(Protocol):
+    """A decoder of chunks, such as `parley.dialects.openai.Decoder`."""
+
+    @property
+    def done(self) -> bool:
+        """The service said that this was all."""
+        ...
+
+    def feed(self, payload: bytes) -> list[Event]:
+        """Events of one payload. Raises Failure."""
+        ...
+
+    def finish(self) -> list[Event]:
+        """What remains to be said at the end of the body. Raises Failure."""
+        ...
+
+
 class Body:
     """Bytes of an answer into events, however they are cut. Pure.
 
@@ -197,10 +214,10 @@ class Body:
     tells: what services say of the content's type is often wrong.
     """
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(self, headers: Mapping[str, str], decoder: Reads | None = None) -> None:
         self._headers = headers
         self._sse = SSE()
-        self._decoder = Decoder()
+        self._decoder: Reads = decoder or Decoder()
         self._begun: bytes | None = b""  # blanks, until the first byte that tells
         self._whole: list[bytes] | None = None
         self._size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -10,16 +11,21 @@ import msgspec
 
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.openai.refusals import failure_said
-from parley.errors import UpstreamEmpty, UpstreamMalformed
+from parley.errors import Failure, UpstreamEmpty, UpstreamMalformed
 
 _FINISH: Final[dict[str, FinishReason]] = {
     **dict.fromkeys(("stop", "eos_token", "eos", "stop_sequence", "end_turn"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    "model_context_window_exceeded": "length",
     **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
     **dict.fromkeys(("content_filter", "sensitive", "safety", "recitation"), "content_filter"),
 }
 _EXTRAS: Final = ("audio", "annotations")
 DONE: Final = b"[DONE]"
+
+
+def _failure_in(chunk: dict[str, Any]) -> Failure | None:
+    return failure_said(chunk) if chunk.get("error") or chunk.get("object") == "error" else None
 
 
 @dataclass(slots=True)
@@ -28,15 +34,21 @@ class _Choice:
 
     calls: list[str] = field(default_factory=list)
     """Our ids, by our index."""
+    theirs: list[str] = field(default_factory=list)
+    """What the service calls them, by our index: some give the same id to two calls."""
     places: dict[object, int] = field(default_factory=dict)
     """Our index by what the service calls the call: its index, or its id."""
     finish: FinishReason | None = None
 
 
 class Decoder:
-    """Reads one answer. `feed` takes the data of one event, `finish` the end of the body."""
+    """Reads one answer. `feed` takes the data of one event, `finish` the end of the body.
 
-    def __init__(self) -> None:
+    `failure_in` finds the failure that a chunk says in the place of words, for services with codes of their own.
+    """
+
+    def __init__(self, failure_in: Callable[[dict[str, Any]], Failure | None] = _failure_in) -> None:
+        self._failure_in = failure_in
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
         self.done = False
@@ -55,9 +67,9 @@ class Decoder:
             raise UpstreamMalformed("The upstream sent a chunk that is not JSON.") from problem
         if not isinstance(chunk, dict):
             raise UpstreamMalformed("The upstream sent a chunk that is not an object.")
-        if chunk.get("error") or chunk.get("object") == "error":
-            raise failure_said(chunk)
         try:
+            if (failure := self._failure_in(chunk)) is not None:
+                raise failure
             return self._chunk(chunk)
         except (TypeError, ValueError, AttributeError, KeyError) as problem:
             raise UpstreamMalformed("The upstream sent a chunk of an unknown shape.") from problem
@@ -132,14 +144,17 @@ class Decoder:
             arguments = ""
         elif not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments).decode()
+        extra = call.get("extra_content")
+        if not isinstance(extra, dict) or not extra:
+            extra = None
         name, place = said.get("name"), self._place(call, said, choice)
         if place is None:
             if not name:
                 raise UpstreamMalformed("The upstream sent a tool call without a name.")
             place = self._open(call, choice)
-            events.append(ToolCall(place, choice.calls[place], name, arguments, kind, index))
-        elif arguments:
-            events.append(ToolCall(place, None, None, arguments, kind, index))
+            events.append(ToolCall(place, choice.calls[place], name, arguments, kind, index, extra))
+        elif arguments or extra:
+            events.append(ToolCall(place, None, None, arguments, kind, index, extra))
 
     @staticmethod
     def _place(call: dict[str, Any], said: dict[str, Any], choice: _Choice) -> int | None:
@@ -148,7 +163,7 @@ class Decoder:
         if key is not None:
             place = choice.places.get(key)
             # Some services count every call as the first; a name beside another id shows that a new one begins.
-            renamed = theirs is not None and said.get("name") and place is not None and choice.calls[place] != theirs
+            renamed = theirs is not None and said.get("name") and place is not None and choice.theirs[place] != theirs
             return None if renamed else place
         if theirs is not None:
             return choice.places.get(theirs)
@@ -159,7 +174,9 @@ class Decoder:
     def _open(call: dict[str, Any], choice: _Choice) -> int:
         place = len(choice.calls)
         theirs = call.get("id") or None
-        choice.calls.append(theirs or f"call_{secrets.token_hex(12)}")
+        ours = f"call_{secrets.token_hex(12)}" if theirs is None or theirs in choice.calls else theirs
+        choice.calls.append(ours)
+        choice.theirs.append(theirs or ours)
         for key in (call.get("index"), theirs):
             if key is not None:
                 choice.places[key] = place
