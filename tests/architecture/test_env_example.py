@@ -4,14 +4,14 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from parley.settings import Settings
+from parley.configuration.families import Environment
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
 
 def test_every_setting_is_listed_once_and_nothing_else_is() -> None:
     listed = re.findall(r"^#([A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(name.upper() for name in Settings.model_fields)
+    assert sorted(listed) == sorted(name.upper() for name in Environment.model_fields)
 
 
 def test_every_line_is_a_comment_so_that_an_unedited_copy_changes_nothing() -> None:
@@ -26,12 +26,12 @@ def test_each_setting_has_one_comment_right_above_it() -> None:
 
 
 def test_defaults_shown_are_the_defaults_in_force(monkeypatch) -> None:
-    for name in Settings.model_fields:
+    for name in Environment.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    plain = Settings(_env_file=None)
+    plain = Environment(_env_file=None)
     shown = dict(re.findall(r"^#([A-Z0-9_]+)=(.+)$", EXAMPLE.read_text(), re.MULTILINE))
     special = {"IS_GUEST": True, "H2OGPTE_BASE_URL": None, "SYSTEM_PROMPT_INJECT": None}
     for name, text in shown.items():
         if name not in special:
             monkeypatch.setenv(name, text)
-    assert Settings(_env_file=None) == plain
+    assert Environment(_env_file=None) == plain

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from parley.settings import Settings
+from parley.configuration.families import Environment
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -51,7 +51,7 @@ def test_defaults_that_compose_repeats_are_those_of_the_settings() -> None:
         for name, text in service.get("environment", {}).items():
             default = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text)
             if default and name in EXAMPLE and name not in {*FIXED, "REDIS_URL", "GRACEFUL_SECONDS"}:
-                assert default == str(Settings.model_fields[name.lower()].default), name
+                assert default == str(Environment.model_fields[name.lower()].default), name
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -89,7 +89,7 @@ def test_running_streams_get_the_time_they_are_promised() -> None:
 def test_nginx_waits_longer_than_any_answer_may_take_and_closes_idle_connections_first() -> None:
     nginx = (ROOT / "nginx.conf").read_text()
     wait = seconds(re.search(r":-(\w+)\}", SERVICES["nginx"]["environment"]["NGINX_READ_TIMEOUT"])[1])
-    assert wait > Settings.model_fields["total_seconds"].default
+    assert wait > Environment.model_fields["total_seconds"].default
     gunicorn = (ROOT / "services/gateway/gateway/gunicorn.conf.py").read_text()
     upstream = nginx[nginx.index("upstream gateways") : nginx.index("server {")]
     idle = seconds(re.search(r"keepalive_timeout (\w+);", upstream)[1])

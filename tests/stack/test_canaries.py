@@ -26,9 +26,10 @@ import redis
 
 from command import ports
 from parley.configuration import read_catalog
+from parley.configuration.environment import read_settings
 from parley.providers import make_providers
 from parley.sealed import Secret
-from parley.settings import ConfigurationError, read_settings
+from parley.settings import ConfigurationError
 from parley.state.address import BadAddress, dialer
 from parley.transports import Net
 from parley.transports.browser import Browser

@@ -7,7 +7,8 @@ import resource
 import sys
 from pathlib import Path
 
-from parley.settings import ConfigurationError, read_settings
+from parley.configuration.environment import read_settings
+from parley.settings import ConfigurationError
 
 _ENOUGH_FILES = 65536
 

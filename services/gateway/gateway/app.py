@@ -23,10 +23,11 @@ from gateway.routing import Directory
 from gateway.visitors import Visitors
 from parley import tokens
 from parley.configuration import Configured, read_catalog
+from parley.configuration.environment import read_settings
 from parley.journal import Journal, start_logging
 from parley.providers import make_providers
 from parley.sealed import Seal, Secret, master_key
-from parley.settings import ConfigurationError, Settings, read_settings
+from parley.settings import ConfigurationError, Settings
 from parley.state.address import BadAddress
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line

@@ -9,8 +9,9 @@ from collections.abc import Coroutine
 
 from keeper.app import run
 from keeper.pulse import alive
+from parley.configuration.environment import read_settings
 from parley.journal import replica_name, start_logging
-from parley.settings import ConfigurationError, read_settings
+from parley.settings import ConfigurationError
 from parley.state.address import BadAddress
 from parley.state.records import LostKey
 

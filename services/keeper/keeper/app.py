@@ -18,9 +18,9 @@ from keeper.rounds import rounds
 from parley.catalog import Catalog, Upstream
 from parley.clock import sleep
 from parley.configuration import read_catalog
+from parley.configuration.families import Environment
 from parley.providers import Provider, make_providers
 from parley.sealed import Seal, Secret, master_key
-from parley.settings import Settings
 from parley.state.baton import Baton
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
@@ -41,7 +41,7 @@ _PATIENCE = 2.0
 class Tools:
     """What the loops work with."""
 
-    settings: Settings
+    settings: Environment
     catalog: Catalog
     providers: dict[str, Provider]
     vault: Vault
@@ -52,7 +52,7 @@ class Tools:
 Chore = Callable[[Tools, Upstream, Provider], Awaitable[None]]
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Environment) -> None:
     """Keep until cancelled. Raises ConfigurationError, BadAddress, LostKey."""
     async with _tools(settings) as (tools, baton), asyncio.TaskGroup() as group:
         group.create_task(_live())
@@ -96,7 +96,7 @@ async def _live() -> None:
 
 
 @asynccontextmanager
-async def _tools(settings: Settings) -> AsyncIterator[tuple[Tools, Baton]]:
+async def _tools(settings: Environment) -> AsyncIterator[tuple[Tools, Baton]]:
     catalog = read_catalog(settings).catalog
     secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
     seal = Seal(master_key(secret, settings.parley_state_dir))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from parley.catalog import Catalog, CredentialPlan, Upstream
 from parley.configuration.environment import upstreams_of
+from parley.configuration.families import Environment
 from parley.configuration.file import read_file
-from parley.settings import ConfigurationError, Settings
+from parley.settings import ConfigurationError
 
 ECHO = Upstream(
     name="echo", provider="echo", credentials=(CredentialPlan("open", {}),), models=("echo",), default_model="echo"
@@ -22,7 +23,7 @@ class Configured:
     advice: tuple[str, ...]
 
 
-def read_catalog(settings: Settings) -> Configured:
+def read_catalog(settings: Environment) -> Configured:
     """The catalog of this start. Raises ConfigurationError."""
     found = upstreams_of(settings)
     file = read_file(settings)

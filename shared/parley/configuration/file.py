@@ -18,14 +18,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from parley.catalog import CredentialPlan, PoolPlan, Route, Target, Timeouts, Upstream
-from parley.configuration.environment import credential
+from parley.catalog import CredentialPlan, PoolPlan, Route, Target, Upstream
+from parley.configuration.credentials import credential
+from parley.configuration.network import timeouts_of
 from parley.sealed import Secret
 from parley.settings import ConfigurationError, Settings
 
@@ -59,7 +60,7 @@ class UpstreamEntry(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     provider: str
     base_url: str = ""
-    credentials: list[str | dict[str, str]] = []
+    credentials: list[str | dict[str, Any]] = []
     guests: Annotated[int, Field(ge=0, le=20)] = 0
     models: list[str] = []
     default_model: str | None = None
@@ -130,8 +131,7 @@ def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
     credentials += [CredentialPlan(f"guest-{i + 1}", {}, guest=True) for i in range(entry.guests)]
     if not credentials:  # a server that asks for no key is still lent in turn, paced and rested
         credentials = [CredentialPlan("open", {})]
-    first, between, total = settings.default_timeouts
-    given = entry.timeouts
+    timeouts = replace(timeouts_of(settings), **entry.timeouts.model_dump(exclude_none=True))
     pool = entry.pool or (PoolEntry() if entry.provider in _POOLED else None)
     return Upstream(
         name=entry.name,
@@ -142,12 +142,7 @@ def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
         default_model=entry.default_model,
         concurrency=entry.concurrency,
         per_minute=entry.per_minute,
-        timeouts=Timeouts(
-            given.connect or Timeouts().connect,
-            given.first_token or first,
-            given.between_tokens or between,
-            given.total or total,
-        ),
+        timeouts=timeouts,
         pool=PoolPlan(pool.size, pool.age) if pool else None,
         proxy=Secret(entry.proxy) if entry.proxy else None,
         hang_up=entry.hang_up,

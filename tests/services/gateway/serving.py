@@ -39,9 +39,9 @@ from gateway.visitors import Visitors
 from parley.catalog import Caller, Catalog, Upstream
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
+from parley.configuration.families import Environment
 from parley.journal import Journal
 from parley.sealed import Secret
-from parley.settings import Settings
 
 Script = Callable[[Prompt, Tally], Events]
 
@@ -70,7 +70,7 @@ class Front:
         self._script = script
         self._key = key
         self._pace = grace, heartbeat
-        self._settings = Settings(_env_file=None, **settings)
+        self._settings = Environment(_env_file=None, **settings)
         self._origins = origins
         self._journal_file = Path(tempfile.mkstemp(prefix="parley-journal-")[1])
         self.status: dict[str, Any] = {

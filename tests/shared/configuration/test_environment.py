@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from parley.catalog import Catalog
+from parley.catalog import Catalog, Timeouts
 from parley.configuration import read_catalog
-from parley.settings import ConfigurationError, Settings, read_settings
+from parley.configuration.environment import read_settings
+from parley.configuration.families import Environment
+from parley.leases import Credential, Place
+from parley.settings import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Settings.model_fields:
+    for name in Environment.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -131,3 +134,23 @@ def test_a_wrong_file_is_refused_with_the_place(text: str, says: str) -> None:
     Path("parley.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match=says):
         catalog("")
+
+
+def test_a_credential_may_have_its_own_proxy_address_and_time_outs() -> None:
+    up = catalog(
+        'HF_CREDENTIALS=[{"value": "hf_1", "proxy": "socks5://127.0.0.1:1080", "base_url": "http://127.0.0.1:9/v1/", '
+        '"timeouts": {"connect": 2, "first_token": 20.5}}, "hf_2"]\nCONNECT_SECONDS=4\n'
+    ).upstreams["huggingface"]
+    own, plain = (
+        Credential("c", plan.alias, plan.parts, proxy=plan.proxy, base_url=plan.base_url, timeouts=plan.timeouts)
+        for plan in up.credentials
+    )
+    assert own.place(up) == Place("http://127.0.0.1:9/v1", "socks5://127.0.0.1:1080", Timeouts(2, 20.5, 120, 1200))
+    assert plain.place(up) == Place("https://router.huggingface.co/v1", None, Timeouts(4, 300, 120, 1200))
+    assert "1080" not in repr(own.place(up))
+
+
+@pytest.mark.parametrize("wrong", ['{"first": 2}', '{"connect": 0}', '{"connect": "2"}', '{"connect": true}', "[]"])
+def test_wrong_time_outs_of_a_credential_are_named(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"HF_CREDENTIALS\[0\]\.timeouts"):
+        catalog(f'HF_CREDENTIALS=[{{"value": "hf_1", "timeouts": {wrong}}}]\n')

@@ -63,7 +63,7 @@ async def test_a_lease_carries_the_secret_parts_its_own_way_and_the_place(redis)
         lease = await one.lend(up)
         assert lease.credential.part("user") == "u"
         assert lease.credential.part("word") == "密码"
-        assert (lease.proxy, lease.place.base_url) == ("http://p", "http://b")
+        assert (lease.place.proxy, lease.place.base_url) == ("http://p", "http://b")
 
 
 async def test_an_upstream_without_credentials_lends_an_open_door(redis):

@@ -1,0 +1,34 @@
+"""One upstream per family of variables: H2OGPTE_*, GPTOMNI_*, HF_*, ... A family is on when a credential is set.
+
+Each module has the family's settings, and a function that makes its upstreams of them. The rules that old `.env` files
+need are in `shared/settled.md`, "Configuration from the environment".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from parley.catalog import Upstream
+from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
+from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
+from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
+from parley.configuration.families.openai import OpenAISettings, openai
+
+
+class Environment(
+    OpenAISettings,
+    HuggingFaceSettings,
+    H2oGPTeSettings,
+    GPTOmniSettings,
+):
+    """Every setting there is. Fields are the environment's names in lower case."""
+
+
+FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
+    openai,
+    huggingface,
+    h2ogpte,
+    gptomni,
+)
+"""In the order of the configuration: a bare model name goes to the first upstream that has it."""
