@@ -1,7 +1,7 @@
 """What Redis keeps of a credential, sealed; and what a process makes of it.
 
-A record's secret parts change with every renewal; its route (proxy, base URL, time-outs) is the configuration's. Each is
-sealed for its own record, so that no record can pose as another.
+A record's secret parts change with every renewal; its route (proxy, base URL, time-outs) is the configuration's. Each
+is sealed for its own record, so that no record can pose as another.
 """
 
 from __future__ import annotations
