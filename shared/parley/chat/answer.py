@@ -17,6 +17,7 @@ class Called:
     name: str
     kind: str
     arguments: list[str] = field(default_factory=list)
+    extra_content: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +60,10 @@ class Answer:
             case ToolCall():
                 if event.id is not None:
                     choice.calls.append(Called(event.id, event.name or "", event.kind))
-                choice.calls[event.index].arguments.append(event.arguments)
+                call = choice.calls[event.index]
+                call.arguments.append(event.arguments)
+                if event.extra_content:
+                    call.extra_content = _joined(call.extra_content, event.extra_content)
             case Extra():
                 choice.extra = _joined(choice.extra, event.fields)
             case Stop():

@@ -49,6 +49,8 @@ class ToolCall(Struct):
     arguments: str = ""
     kind: Literal["function", "custom"] = "function"
     choice: int = 0
+    extra_content: dict[str, Any] | None = None
+    """What the upstream wants to have back beside this call in the next question (`upstreams/gemini.md` section 4)."""
 
 
 class Extra(Struct):

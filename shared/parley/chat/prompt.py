@@ -75,6 +75,8 @@ class Call(Struct):
     type: Literal["function", "custom"] = "function"
     function: FunctionCall | None = None
     custom: CustomCall | None = None
+    extra_content: dict[str, Any] | None = None
+    """What an upstream said beside the call and wants to have back; only the upstream can read it."""
 
 
 class System(Struct, tag_field="role", tag="system"):

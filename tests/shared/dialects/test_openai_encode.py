@@ -165,6 +165,18 @@ def test_more_logprobs_than_a_service_gives_are_refused_by_name():
     assert refused.value.param == "top_logprobs"
 
 
+def test_what_was_said_beside_a_call_goes_back_only_to_those_who_say_such_things():
+    said = {"google": {"thought_signature": "CpEB"}}
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        *HELLO,
+        {"role": "assistant", "content": None, "tool_calls": [{**call, "extra_content": said}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+    ]
+    assert asked(OPENAI, turns)["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert asked(ROWS["openai-compatible"].rules, turns)["messages"] == turns
+
+
 def test_every_row_asks_in_words_that_are_json_and_keep_unicode():
     for row in ROWS.values():
         assert (

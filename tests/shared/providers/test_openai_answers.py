@@ -148,6 +148,9 @@ EXPECTED: dict[str, Told] = {
     "tool-arguments-as-object": called(ToolCall(0, "call_a", "f", '{"a":1}')),
     "tool-without-a-name": [errors.UpstreamMalformed],
     "tool-calls-ended-with-stop": called(F_WHOLE),
+    "tool-calls-with-extra-content": called(
+        ToolCall(0, "call_a", "f", "{}", extra_content={"google": {"thought_signature": "CpEB"}}), G_WHOLE
+    ),
     "tool-calls-cut-by-length": called(ToolCall(0, "call_a", "f", "{"), reason="length"),
     "tool-custom": called(ToolCall(0, "call_a", "f", kind="custom"), ToolCall(0, arguments="SELECT 1", kind="custom")),
     "function-call-of-the-old-api": called(ToolCall(0, MADE, "f"), ToolCall(0, arguments="{}")),

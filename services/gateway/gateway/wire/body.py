@@ -60,4 +60,5 @@ def _message(choice: Choice, legacy: bool) -> dict[str, Any]:
 
 def _call(call: Called) -> dict[str, Any]:
     words = "input" if call.kind == "custom" else "arguments"
-    return {"id": call.id, "type": call.kind, call.kind: {"name": call.name, words: "".join(call.arguments)}}
+    extra = {"extra_content": call.extra_content} if call.extra_content else {}
+    return {"id": call.id, "type": call.kind, call.kind: {"name": call.name, words: "".join(call.arguments)}, **extra}

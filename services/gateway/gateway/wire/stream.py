@@ -130,7 +130,8 @@ class Frames:
 def _call(event: ToolCall) -> dict[str, Any]:
     """`id`, `type` and the name come once, with the first piece of a call; a client adds up whatever is repeated."""
     words = "input" if event.kind == "custom" else "arguments"
+    extra = {"extra_content": event.extra_content} if event.extra_content else {}
     if event.id is None:
-        return {"index": event.index, event.kind: {words: event.arguments}}
+        return {"index": event.index, event.kind: {words: event.arguments}, **extra}
     body = {"name": event.name or "", words: event.arguments}
-    return {"index": event.index, "id": event.id, "type": event.kind, event.kind: body}
+    return {"index": event.index, "id": event.id, "type": event.kind, event.kind: body, **extra}

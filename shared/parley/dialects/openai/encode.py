@@ -36,6 +36,8 @@ class Rules:
     strict_tools: bool = True
     """Whether tools may say `strict`."""
     most_top_logprobs: int = 20
+    extra_content: bool = False
+    """Whether it takes back what it said beside a tool call; others refuse the unknown field."""
 
 
 def encode(prompt: Prompt, rules: Rules) -> bytes:
@@ -80,6 +82,7 @@ def _needs_change(message: dict[str, Any], rules: Rules) -> bool:
         or None in message.values()
         or [] in message.values()
         or not _THOUGHTS.isdisjoint(message)
+        or (not rules.extra_content and any("extra_content" in call for call in message.get("tool_calls") or ()))
     )
 
 
@@ -94,6 +97,8 @@ def _message(message: dict[str, Any], rules: Rules) -> dict[str, Any]:
         new["role"] = "system"
     if isinstance(new.get("content"), list):
         new["content"] = [_part(part) for part in new["content"]]
+    if not rules.extra_content and "tool_calls" in new:
+        new["tool_calls"] = [{k: v for k, v in call.items() if k != "extra_content"} for call in new["tool_calls"]]
     return new
 
 

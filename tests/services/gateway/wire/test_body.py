@@ -37,6 +37,16 @@ def test_tool_calls_leave_the_content_null() -> None:
     assert message["tool_calls"] == [{"id": "call_1", "type": "function", "function": {"name": "w", "arguments": "{}"}}]
 
 
+def test_what_the_upstream_wants_back_beside_a_call_comes_with_it() -> None:
+    extra = {"google": {"thought_signature": "CpEB"}}
+    call = ToolCall(0, id="call_1", name="w", arguments="{}", extra_content=extra)
+    events = (call, ToolCall(1, id="call_2", name="w", arguments="{}"), Stop("tool_calls"))
+    first, second = written(*events)["choices"][0]["message"]["tool_calls"]
+    assert first["extra_content"] == extra
+    assert "extra_content" not in second
+    assert "CpEB" not in json.dumps(written(*events, legacy=True)), "the old shape has no room for it"
+
+
 def test_custom_calls_have_an_input() -> None:
     body = written(ToolCall(0, id="call_1", name="sh", kind="custom", arguments="ls"), Stop("tool_calls"))
     assert body["choices"][0]["message"]["tool_calls"][0]["custom"] == {"name": "sh", "input": "ls"}

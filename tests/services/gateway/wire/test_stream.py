@@ -76,6 +76,17 @@ def test_tool_calls_name_themselves_once() -> None:
     check_stream(chunks(functions), include_usage=False)
 
 
+def test_what_the_upstream_wants_back_beside_a_call_comes_with_it() -> None:
+    extra = {"google": {"thought_signature": "CpEB"}}
+    call = ToolCall(0, id="call_1", name="w", arguments="{}", extra_content=extra)
+    text = written(call, ToolCall(1, id="call_2", name="w", arguments="{}"), Stop("tool_calls"))
+    check_stream(chunks(text), include_usage=False)
+    first, second = [delta["tool_calls"][0] for delta in deltas(text)[1:-1]]
+    assert first["extra_content"] == extra
+    assert "extra_content" not in second
+    assert b"CpEB" not in written(call, Stop("tool_calls"), legacy=True), "the old shape has no room for it"
+
+
 def test_the_old_shape_is_spoken_to_those_who_asked_in_it() -> None:
     text = written(
         ToolCall(0, id="call_1", name="weather"), ToolCall(0, arguments="{}"), Stop("tool_calls"), legacy=True
