@@ -125,7 +125,7 @@ class Line:
         wire = self._wire
         if not self._up or wire is None or len(wire.under_way) >= self._backlog:
             return False
-        self._put(wire, Call((b"EVALSHA", script.sha, 1, *command), self._loop.time() + self.limit, script=script))
+        self._put(wire, Call((b"EVALSHA", script.sha, 1, *command), self.limit, script=script))
         return True
 
     def _ask(self, command: tuple[Argument, ...], late: Late | None, script: Script | None) -> asyncio.Future[Any]:
@@ -136,13 +136,13 @@ class Line:
         elif len(wire.under_way) >= self._backlog:
             future.set_exception(StateUnavailable("Too many commands wait for Redis.", retry_after=1.0))
         else:
-            self._put(wire, Call(command, self._loop.time() + self.limit, future, late, script))
+            self._put(wire, Call(command, self.limit, future, late, script))
         return future
 
     def _put(self, wire: Wire, call: Call) -> None:
         wire.put(call)
         if self._timer is None:
-            self._timer = self._loop.call_at(call.due, self._look)
+            self._look_at(self._loop.time() + self.limit)
 
     # --- replies ------------------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Line:
         wire, future, problem = self._wire, call.future, str(error)
         if call.script is not None and problem.startswith("NOSCRIPT") and wire is not None:
             if future is None or not future.done():  # nothing ran yet: a caller who is gone wants nothing any more
-                wire.put(Call((b"EVAL", call.script.text, *call.command[2:]), call.due, future, call.late))
+                wire.put(Call((b"EVAL", call.script.text, *call.command[2:]), call.limit, future, call.late))
             return
         not_now = problem.startswith(_NOT_NOW)
         if not_now:
@@ -175,18 +175,24 @@ class Line:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
+    def _look_at(self, when: float) -> None:
+        self._timer = self._loop.call_at(when, self._look)
+
     def _look(self) -> None:
         """The one timer of all calls: it fires at most once per limit, and looks at the oldest."""
-        self._timer = None
-        oldest = next((call for call in self._wire.under_way if call.due), None) if self._wire else None
+        timer, self._timer = self._timer, None
+        oldest = next((call for call in self._wire.under_way if call.limit), None) if self._wire else None
+        time = self._loop.time()
         if oldest is None:
             self._suspect = None
-        elif self._loop.time() < oldest.due:
-            self._timer = self._loop.call_at(oldest.due, self._look)
+        elif not oldest.due or time < oldest.due:
+            self._look_at(oldest.due or time + self.limit)
         elif self._suspect is not oldest:
-            # If it was this process that had no time, the reply is already in the socket: read first, judge then.
+            # Read first, judge then: if it was this process that had no time, the reply may be in the socket already.
+            # And where we were late ourselves, Redis may have had to wait for a processor as long as we had.
             self._suspect = oldest
-            self._timer = self._loop.call_later(_CONFIRM_SECONDS, self._look)
+            late = time - timer.when() if timer else 0.0
+            self._look_at(time + min(max(late, _CONFIRM_SECONDS), self.limit))
         else:
             self._fall("no answer in time")
 
@@ -197,7 +203,7 @@ class Line:
             self._since = now()
             log.warning("Redis is not available: %s", why)
         for call in self._wire.under_way if self._wire else ():
-            call.due = 0.0
+            call.limit = call.due = 0.0
             if call.future is not None and not call.future.done():
                 call.future.set_exception(_unavailable())
         self._trouble.set()

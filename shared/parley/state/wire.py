@@ -30,20 +30,22 @@ log = logging.getLogger(__name__)
 
 
 class Call:
-    """A command under way; `due` is the loop's time by which it must be answered, 0 for no such time."""
+    """A command under way. `limit` is how long its answer may take, in seconds from when it was written (0: for ever);
+    `due` is the loop's time by which that is over, 0 while it is not known or does not matter."""
 
-    __slots__ = ("command", "due", "future", "late", "script")
+    __slots__ = ("command", "due", "future", "late", "limit", "script")
 
     def __init__(
         self,
         command: tuple[Argument, ...],
-        due: float = 0.0,
+        limit: float = 0.0,
         future: asyncio.Future[Any] | None = None,
         late: Late | None = None,
         script: Script | None = None,
     ) -> None:
         self.command = command
-        self.due = due
+        self.due = 0.0
+        self.limit = limit
         self.future = future
         self.late = late
         self.script = script
@@ -65,6 +67,7 @@ class Wire(asyncio.Protocol):
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._outbox: list[bytes] = []
+        self._unsent: list[Call] = []
         self._reader = hiredis.Reader(
             protocolError=hiredis.ProtocolError, replyError=ResponseError, notEnoughData=_NOTHING
         )
@@ -95,6 +98,7 @@ class Wire(asyncio.Protocol):
         if not self._outbox:
             self._loop.call_soon(self._flush)
         self._outbox.append(packed)
+        self._unsent.append(call)
 
     async def hang_up(self) -> None:
         """Close without a word; what is under way is not settled."""
@@ -125,3 +129,7 @@ class Wire(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(b"".join(self._outbox))
         self._outbox.clear()
+        written = self._loop.time()  # a busy loop may come to this late, which is no fault of Redis
+        for call in self._unsent:
+            call.due = written + call.limit if call.limit else 0.0
+        self._unsent.clear()
