@@ -16,6 +16,7 @@ Failure
 │   ├── Unreachable              no connection
 │   ├── UpstreamBroken           it answered with a failure of its own
 │   ├── UpstreamOverloaded       it says it is busy
+│   ├── AddressThrottled         it counts what comes from our address, whoever asks
 │   ├── Challenged               a page for humans stands in the way
 │   ├── SessionLost              the session we were lent is not known there any more
 │   ├── UpstreamMalformed        its answer cannot be understood
@@ -237,6 +238,16 @@ class UpstreamOverloaded(UpstreamFailure):
 
     status = 503
     code = "server_is_overloaded"
+
+
+class AddressThrottled(UpstreamFailure):
+    """The upstream asked our address to slow down: another credential on the same way out would only be counted too."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+    rest = 60.0
+    longest_rest = 900.0
 
 
 class Challenged(UpstreamFailure):
