@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from parley.catalog import Upstream
-from parley.errors import CredentialExpired, Failure, NothingToLend
+from parley.errors import Challenged, CredentialExpired, CredentialRejected, Failure, NothingToLend
 from parley.leases import Session
 from parley.providers import Provider
-from parley.providers.optional import FindsOrphans, OpensSessions, RenewsCredential
+from parley.providers.optional import FindsOrphans, MarksSessions, OpensSessions, RenewsCredential
 
 if TYPE_CHECKING:
     from keeper.app import Tools
@@ -19,13 +19,25 @@ _suspects: Final[dict[tuple[str, str], set[str]]] = {}
 
 
 async def close_doomed(tools: Tools, upstream: Upstream, provider: Provider) -> None:
-    """Close what is due. What cannot be closed now comes up again; what is out of reach for ever is let go."""
+    """Close what is due. What cannot be closed now comes up again; what is out of reach for ever is let go.
+
+    A door that was shut in our face is not knocked at for this either: a refused credential is shown again by the
+    probe alone, and where a page asked for a human nobody comes until the rest is over.
+    """
     if not isinstance(provider, OpensSessions):
         return
     by_credential: dict[str, list[Session]] = defaultdict(list)
     for session in await tools.pool.due(upstream):
         by_credential[session.credential].append(session)
+    if not by_credential:
+        return
+    standing = await tools.vault.snapshot(upstream)
+    if standing.rests and standing.reason == Challenged.code:
+        return
+    refused = {row.id for row in standing.credentials if row.rests and row.reason == CredentialRejected.code}
     for identity, sessions in by_credential.items():
+        if identity in refused:
+            continue
         try:
             credential = await tools.vault.credential(upstream, identity)
         except NothingToLend:  # the credential left the configuration more than a day ago
@@ -47,14 +59,16 @@ async def close_doomed(tools: Tools, upstream: Upstream, provider: Provider) -> 
 
 
 async def close_orphans(tools: Tools, upstream: Upstream, provider: Provider) -> None:
-    """Close sessions of our guests that nobody remembers, if they were unknown at the last look already.
+    """Close sessions of ours that nobody remembers, if they were unknown at the last look already.
 
-    Only a guest's: an operator's own account has chats of a person in it, which are none of our business.
+    All of a guest's are ours. An operator's own account has chats of a person in it, which are none of our business:
+    there only those count that bear our mark.
     """
     if not isinstance(provider, OpensSessions) or not isinstance(provider, FindsOrphans):
         return
+    marking = provider if isinstance(provider, MarksSessions) else None
     for row in (await tools.vault.snapshot(upstream)).credentials:
-        if not row.guest or row.state != "ok" or row.rests:
+        if not (row.guest or marking) or row.state != "ok" or row.rests:
             continue
         credential = await tools.vault.credential(upstream, row.id)
         try:
@@ -63,6 +77,8 @@ async def close_orphans(tools: Tools, upstream: Upstream, provider: Provider) ->
         except Failure as failure:
             tools.vault.report(upstream, credential, failure)
             raise
+        if marking:
+            listed = {session for session in listed if marking.bears_our_mark(credential, session)}
         unknown = listed - await tools.pool.known(upstream, row.id)
         orphans = unknown & _suspects.get((upstream.name, row.id), set())
         _suspects[upstream.name, row.id] = unknown - orphans

@@ -32,6 +32,15 @@ class FindsOrphans(Protocol):
 
 
 @runtime_checkable
+class MarksSessions(FindsOrphans, Protocol):
+    """Marks the sessions that it makes, so that ours are told from a person's own in the same account."""
+
+    def bears_our_mark(self, credential: Credential, session: str) -> bool:
+        """Whether a listed session was made here, with this credential."""
+        ...
+
+
+@runtime_checkable
 class RenewsCredential(Protocol):
     """Can renew an expired sign-in, or sign in as a guest where the credential is a guest's empty place."""
 
