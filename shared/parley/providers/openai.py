@@ -1,4 +1,4 @@
-"""Every service that speaks OpenAI's API: one class, and a row for what differs.
+"""Every service that speaks OpenAI's API: one class, and a row (`rows.py`) for what differs.
 
 Protocol: `upstreams/openai.md`, `upstreams/huggingface.md`.
 """
@@ -6,7 +6,8 @@ Protocol: `upstreams/openai.md`, `upstreams/huggingface.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol, cast
 
 import httpx
@@ -16,39 +17,12 @@ from parley.catalog import Upstream
 from parley.chat.demands import Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
-from parley.dialects.openai import Decoder, Rules, encode, failure_of
+from parley.dialects.openai import Decoder, encode, failure_in, failure_of
 from parley.errors import UpstreamEmpty, UpstreamMalformed
 from parley.leases import Credential, Lease, Place
+from parley.providers.rows import ROWS
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, SSE
-
-_WORDS: Final[frozenset[Feature]] = frozenset(
-    {"stop", "max_tokens", "usage", "tools", "json_object", "json_schema", "images"}
-)
-_ALL: Final[frozenset[Feature]] = _WORDS | {
-    "custom_tools",
-    "audio_input",
-    "audio_output",
-    "files",
-    "n",
-    "logprobs",
-    "web_search",
-}
-_OPENAI_ONLY: Final = frozenset(
-    {
-        "store",
-        "metadata",
-        "service_tier",
-        "verbosity",
-        "prediction",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "moderation",
-    }
-)
-
 
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _BEGINNINGS: Final = b"{<:deir"
@@ -62,44 +36,8 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     project: str = ""
     bill_to: str = ""
     headers: dict[str, str] = {}
-
-
-_PLAIN: Final = Rules(limit="max_tokens", developer=False, drops=_OPENAI_ONLY)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """How one service differs."""
-
-    base_url: str = ""
-    rules: Rules = _PLAIN
-    features: frozenset[Feature] = _ALL
-
-
-ROWS: Final[dict[str, Row]] = {
-    "openai": Row("https://api.openai.com/v1", Rules(pads=True)),
-    "huggingface": Row(
-        "https://router.huggingface.co/v1",
-        Rules(
-            limit="max_tokens",
-            developer=False,
-            drops=_OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "user"},
-            strict_tools=False,
-            most_top_logprobs=5,
-        ),
-        _WORDS | {"logprobs"},
-    ),
-    "openai-compatible": Row("", Rules(developer=False, extra_content=True)),
-    "deepseek": Row("https://api.deepseek.com/v1", _PLAIN, _WORDS - {"images", "json_schema"} | {"logprobs"}),
-    "moonshot": Row("https://api.moonshot.cn/v1", _PLAIN, _WORDS | {"n"}),
-    "openrouter": Row("https://openrouter.ai/api/v1", Rules(limit="max_tokens"), _WORDS | {"logprobs", "files"}),
-    "siliconflow": Row("https://api.siliconflow.cn/v1", _PLAIN, _WORDS | {"n"}),
-    "qwen": Row("https://dashscope.aliyuncs.com/compatible-mode/v1", _PLAIN, _WORDS | {"n", "logprobs"}),
-    "ark": Row("https://ark.cn-beijing.volces.com/api/v3", _PLAIN, _WORDS | {"logprobs"}),
-    "ollama": Row("http://127.0.0.1:11434/v1", _PLAIN, _WORDS),
-    "vllm": Row("http://127.0.0.1:8000/v1", _PLAIN, _WORDS | {"n", "logprobs"}),
-    "llama.cpp": Row("http://127.0.0.1:8080/v1", _PLAIN, _WORDS | {"n", "logprobs"}),
-}
+    features: list[Feature] | None = None
+    """What this server honours, where its operator knows better than its row."""
 
 
 class OpenAI:
@@ -107,10 +45,12 @@ class OpenAI:
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._row = ROWS[upstream.provider]
-        self.features = self._row.features
+        options = msgspec.convert(dict(upstream.options), Options)
+        self.features = self._row.features if options.features is None else frozenset(options.features)
+        self.drops = self._row.rules.drops
         self._upstream = upstream
         self._http = net.http
-        options = msgspec.convert(dict(upstream.options), Options)
+        self._failure_in = partial(failure_in, verdicts=self._row.verdicts)
         said = {
             "openai-organization": options.organization,
             "openai-project": options.project,
@@ -141,8 +81,8 @@ class OpenAI:
                     if rules.stream_usage and page.status_code in (400, 422) and b"stream_options" in page.content:
                         rules = replace(rules, stream_usage=False)  # this server does not know it: ask without
                         continue
-                    raise failure_of(page.status_code, page.headers, page.content)
-                body = Body(response.headers)
+                    raise failure_of(page.status_code, page.headers, page.content, self._row.verdicts)
+                body = Body(response.headers, Decoder(self._failure_in))
                 # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
                 compressed = "content-encoding" in response.headers
                 chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
@@ -179,7 +119,7 @@ class OpenAI:
             proxy=place.proxy,
         )
         if page.status_code != 200:
-            raise failure_of(page.status_code, page.headers, page.content)
+            raise failure_of(page.status_code, page.headers, page.content, self._row.verdicts)
         return page
 
     def _base(self, place: Place) -> str:

@@ -11,7 +11,7 @@ import pytest
 from parley.chat.prompt import Prompt
 from parley.dialects.openai import Rules, encode
 from parley.errors import UnsupportedParameter
-from parley.providers.openai import ROWS
+from parley.providers.rows import ROWS
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}
@@ -183,3 +183,76 @@ def test_every_row_asks_in_words_that_are_json_and_keep_unicode():
             asked(row.rules, [{"role": "user", "content": "汉字 🙂 \u2028"}])["messages"][0]["content"]
             == "汉字 🙂 \u2028"
         )
+
+
+CALL = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def thoughts_told(row: str) -> list[str | None]:
+    """Which of the assistant's messages still has its thoughts: one with words, one with a call."""
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b", "reasoning_content": "hm"},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": None, "reasoning": "oh", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "x", "content": "d"},
+    ]
+    told = asked(ROWS[row].rules, turns)["messages"]
+    assert not any("reasoning" in message for message in told)
+    return [told[1].get("reasoning_content"), told[3].get("reasoning_content")]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"), [("openai", [None, None]), ("deepseek", [None, "oh"]), ("moonshot", ["hm", "oh"])]
+)
+def test_thoughts_are_told_back_to_those_that_want_them(row: str, told: list[str | None]):
+    assert thoughts_told(row) == told
+
+
+@pytest.mark.parametrize("row", ["moonshot", "ollama"])
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_a_demand_for_a_call_is_refused_where_it_would_be_ignored(row: str, choice: Any):
+    with pytest.raises(UnsupportedParameter) as refused:
+        asked(ROWS[row].rules, tools=[TOOL], tool_choice=choice)
+    assert refused.value.param == "tool_choice"
+    assert asked(ROWS["deepseek"].rules, tools=[TOOL], tool_choice=choice)["tool_choice"] == choice
+
+
+def test_calls_are_forbidden_by_telling_no_tools_where_nothing_else_is_understood():
+    assert "tools" not in asked(ROWS["ollama"].rules, tools=[TOOL], tool_choice="none")
+    told = asked(ROWS["ollama"].rules, tools=[TOOL], tool_choice="auto")
+    assert told["tools"] == [TOOL]
+    assert "tool_choice" not in told
+    assert asked(ROWS["moonshot"].rules, tools=[TOOL], tool_choice="none")["tool_choice"] == "none"
+
+
+def test_numbers_out_of_a_services_range_are_the_nearest_within_it():
+    assert asked(ROWS["moonshot"].rules, temperature=1.7)["temperature"] == 1.0
+    assert asked(ROWS["moonshot"].rules, temperature=0)["temperature"] == 0
+    told = asked(ROWS["qwen"].rules, temperature=2, top_p=0)
+    assert (told["temperature"], told["top_p"]) == (1.99, 0.01)
+    told = asked(OPENAI, temperature=2, top_p=0)
+    assert (told["temperature"], told["top_p"]) == (2, 0)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_what_a_row_drops_is_not_told_and_its_own_fields_are(row: str):
+    knobs: dict[str, Any] = {
+        "store": True,
+        "metadata": {"a": "b"},
+        "service_tier": "flex",
+        "verbosity": "low",
+        "prediction": {"type": "content", "content": "x"},
+        "safety_identifier": "s",
+        "prompt_cache_key": "k",
+        "logit_bias": {"5": 3},
+        "parallel_tool_calls": False,
+        "seed": 1,
+        "user": "u",
+        "presence_penalty": 1,
+        "frequency_penalty": 1,
+        "reasoning_effort": "low",
+    }
+    told = asked(ROWS[row].rules, tools=[TOOL], enable_thinking=True, **knobs)
+    assert knobs.keys() - told.keys() == knobs.keys() & ROWS[row].rules.drops
+    assert told["enable_thinking"] is True

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from parley import clock, errors
 from parley.dialects.openai import failure_of, failure_said
+from parley.providers.rows import ROWS
 
 
 def refused(status: int, said: Any, **headers: str) -> errors.Failure:
@@ -63,6 +64,56 @@ INVALID = "invalid_request_error"
         (502, "<html><body>Bad gateway</body></html>", errors.UpstreamBroken),
         (503, {"error": "Model x is currently loading", "estimated_time": 20.0}, errors.UpstreamOverloaded),
         (529, "", errors.UpstreamOverloaded),
+        # DeepSeek
+        (
+            402,
+            envelope("unknown_error", "invalid_request_error", message="Insufficient Balance"),
+            errors.QuotaExhausted,
+        ),
+        (422, envelope(INVALID, INVALID), errors.BadRequest),
+        # Moonshot
+        (429, envelope("exceeded_current_quota_error", None), errors.QuotaExhausted),
+        (429, envelope("rate_limit_reached_error", None), errors.Throttled),
+        (429, envelope("engine_overloaded_error", None), errors.UpstreamOverloaded),
+        (400, envelope("content_filter", None), errors.BadRequest),
+        (404, envelope("resource_not_found_error", None), errors.ModelNotFound),
+        # OpenRouter
+        (402, {"error": {"code": 402, "message": "Insufficient credits"}}, errors.QuotaExhausted),
+        (403, {"error": {"code": 403, "message": "No.", "metadata": {"reasons": ["x"]}}}, errors.BadRequest),
+        (403, {"error": {"code": 403, "message": "No."}}, errors.CredentialRejected),
+        (404, {"error": {"code": 404, "message": "No endpoints found for x."}}, errors.ModelNotFound),
+        (408, {"error": {"code": 408, "message": "Timed out"}}, errors.UpstreamStalled),
+        # Qwen
+        (400, envelope("Arrearage", "Arrearage"), errors.QuotaExhausted),
+        (400, envelope("data_inspection_failed", "data_inspection_failed"), errors.BadRequest),
+        (429, envelope("limit_requests", "limit_requests"), errors.Throttled),
+        # Volcengine Ark
+        (403, envelope("Forbidden", "AccountOverdueError"), errors.QuotaExhausted),
+        (404, envelope("NotFound", "InvalidEndpointOrModel.NotFound"), errors.ModelNotFound),
+        (400, envelope("BadRequest", "SensitiveContentDetected.Violence"), errors.BadRequest),
+        (429, envelope("TooManyRequests", "RateLimitExceeded.EndpointTPMExceeded"), errors.Throttled),
+        (429, envelope("TooManyRequests", "ServerOverloaded"), errors.UpstreamOverloaded),
+        (429, envelope("TooManyRequests", "QuotaExceeded"), errors.QuotaExhausted),
+        # SiliconFlow; its own codes are below
+        (401, '"Invalid token"', errors.CredentialRejected),
+        # relays
+        (403, envelope("one_api_error", "insufficient_user_quota"), errors.QuotaExhausted),
+        (503, envelope("one_api_error", "model_not_found"), errors.ModelNotFound),
+        (401, envelope("one_api_error", ""), errors.CredentialRejected),
+        # servers of one's own
+        (404, envelope("api_error", None, message='model "x" not found, try pulling it first'), errors.ModelNotFound),
+        (
+            400,
+            {"object": "error", "message": "maximum context length", "type": "BadRequestError", "code": 400},
+            errors.ContextTooLong,
+        ),
+        (400, envelope("exceed_context_size_error", 400), errors.ContextTooLong),
+        (500, envelope("exceed_context_size_error", 500), errors.ContextTooLong),
+        (503, envelope("unavailable_error", 503, message="Loading model"), errors.UpstreamOverloaded),
+        # h2oGPTe
+        (401, {"code": 401, "message": "No."}, errors.CredentialRejected),
+        (401, {"code": 401, "message": "?", "error_type": "authorization_unavailable"}, errors.UpstreamOverloaded),
+        (403, {"code": 403, "message": "No.", "error_type": "model_access"}, errors.ModelNotFound),
         # whoever stands in between
         (302, "", errors.UpstreamBroken),
         (408, "", errors.UpstreamStalled),
@@ -202,3 +253,32 @@ def test_whatever_is_said_is_some_failure(said: Any, status: int):
 def test_whatever_bytes_come_are_some_failure(body: bytes, status: int):
     assert isinstance(failure_of(status, httpx.Headers({"content-type": "text/html"}), body), errors.Failure)
     assert isinstance(failure_of(status, httpx.Headers(), body), errors.Failure)
+
+
+def test_a_code_that_only_repeats_the_status_is_no_code():
+    failure = refused(400, {"code": 20015, "message": "Field 'x' is wrong", "data": None})
+    assert (failure.code, failure.message) == (None, "Field 'x' is wrong")
+    assert refused(400, envelope("BadRequestError", 400)).code is None
+
+
+def test_words_that_a_service_does_not_answer_have_one_code():
+    for said in (envelope("content_filter", None), envelope("x", "SensitiveContentDetected")):
+        failure = refused(400, said)
+        assert (failure.code, failure.param, failure.blames) == ("content_filter", "messages", "caller")
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "said", "kind"),
+    [
+        ("siliconflow", 400, {"code": 20012, "message": "Model does not exist."}, errors.ModelNotFound),
+        ("siliconflow", 403, {"code": 30001, "message": "Your balance is insufficient"}, errors.QuotaExhausted),
+        ("siliconflow", 403, {"code": 30003, "message": "Model disabled."}, errors.ModelNotFound),
+        ("siliconflow", 429, {"message": "TPM limit reached.", "data": None}, errors.Throttled),
+        ("siliconflow", 503, {"code": 50505, "message": "Overloaded."}, errors.UpstreamOverloaded),
+        ("qwen", 429, envelope("insufficient_quota", "insufficient_quota"), errors.Throttled),
+        ("openai", 429, envelope("insufficient_quota", "insufficient_quota"), errors.QuotaExhausted),
+    ],
+)
+def test_a_code_means_what_the_service_means_by_it(row: str, status: int, said: Any, kind: type[errors.Failure]):
+    failure = failure_of(status, httpx.Headers(), json.dumps(said).encode(), ROWS[row].verdicts)
+    assert type(failure) is kind

@@ -18,7 +18,8 @@ from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event, Stop, Text
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
-from parley.providers.openai import ROWS, OpenAI
+from parley.providers.openai import OpenAI
+from parley.providers.rows import ROWS
 from parley.sealed import Secret
 from parley.transports import Net
 from parley.transports.browser import Browser

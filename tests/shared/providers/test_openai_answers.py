@@ -77,6 +77,8 @@ EXPECTED: dict[str, Told] = {
     "finish-reason-stop": HELLO,
     "finish-reason-end-turn": HELLO,
     "finish-reason-unknown": [*WORDS, errors.UpstreamMalformed],
+    "finish-reason-error": [*WORDS, errors.UpstreamBroken],
+    "finish-reason-insufficient-system-resource": [*WORDS, errors.UpstreamOverloaded],
     # chunks
     **dict.fromkeys(
         (
@@ -120,7 +122,19 @@ EXPECTED: dict[str, Told] = {
         Extra({"annotations": [{"type": "url_citation"}]}),
         Stop("stop"),
     ],
+    "processing-comments": [Thought("hm"), Text("Hello"), Stop("stop"), Usage(9, 2, cached=4, reasoning=1)],
+    "usage-in-the-choice": [*HELLO, Usage(9, 2, cached=5)],
+    "cached-tokens-by-hits-and-misses": [
+        Thought("hm"),
+        Text("Hello"),
+        Stop("stop"),
+        Usage(9, 2, cached=6, reasoning=1),
+    ],
+    "cached-tokens-in-timings": [*HELLO, Usage(9, 2, cached=7)],
     # failures
+    "error-beside-a-finish-reason": [Text("Hel"), errors.UpstreamBroken],
+    "error-for-flagged-words": [errors.BadRequest],
+    "error-of-vllm": [Text("Hel"), errors.ContextTooLong],
     "error-in-the-stream": [Text("Hel"), errors.UpstreamBroken],
     "error-with-done": [errors.Throttled],
     "error-of-a-text-generation-server": [Text("Hel"), errors.UpstreamOverloaded],
@@ -154,6 +168,7 @@ EXPECTED: dict[str, Told] = {
     "tool-calls-cut-by-length": called(ToolCall(0, "call_a", "f", "{"), reason="length"),
     "tool-custom": called(ToolCall(0, "call_a", "f", kind="custom"), ToolCall(0, arguments="SELECT 1", kind="custom")),
     "function-call-of-the-old-api": called(ToolCall(0, MADE, "f"), ToolCall(0, arguments="{}")),
+    "call-id-of-functions-and-numbers": called(ToolCall(0, "functions.f:0", "f", "{}")),
     # something else than a stream
     "completion-instead-of-a-stream": [Thought("hm"), Text("Hello"), Stop("stop"), Usage(9, 2)],
     "completion-with-tool-calls": [F_WHOLE, ToolCall(1, "call_b", "g", "[]"), Stop("tool_calls"), Usage(9, 2)],

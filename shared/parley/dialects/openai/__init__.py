@@ -3,8 +3,8 @@
 `encode` writes a prompt, `Decoder` reads the pieces of an answer and repairs them, `failure_of` reads refusals.
 """
 
-from parley.dialects.openai.decode import Decoder
+from parley.dialects.openai.decode import Decoder, failure_in
 from parley.dialects.openai.encode import Rules, encode
-from parley.dialects.openai.refusals import failure_of, failure_said
+from parley.dialects.openai.refusals import NO_VERDICTS, Verdict, failure_of, failure_said
 
-__all__ = ["Decoder", "Rules", "encode", "failure_of", "failure_said"]
+__all__ = ["NO_VERDICTS", "Decoder", "Rules", "Verdict", "encode", "failure_in", "failure_of", "failure_said"]

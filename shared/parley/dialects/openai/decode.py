@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
 
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
-from parley.dialects.openai.refusals import failure_said
-from parley.errors import Failure, UpstreamEmpty, UpstreamMalformed
+from parley.dialects.openai.refusals import NO_VERDICTS, Verdict, failure_said
+from parley.errors import Failure, UpstreamBroken, UpstreamEmpty, UpstreamMalformed, UpstreamOverloaded
 
 _FINISH: Final[dict[str, FinishReason]] = {
     **dict.fromkeys(("stop", "eos_token", "eos", "stop_sequence", "end_turn"), "stop"),
@@ -20,12 +20,18 @@ _FINISH: Final[dict[str, FinishReason]] = {
     **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
     **dict.fromkeys(("content_filter", "sensitive", "safety", "recitation"), "content_filter"),
 }
+_FAILED: Final[dict[str, Callable[[str], Failure]]] = {
+    "error": UpstreamBroken,  # OpenRouter
+    "insufficient_system_resource": UpstreamOverloaded,  # DeepSeek
+}
+"""Finish reasons that are none: the answer broke off, and this is how the service says so."""
 _EXTRAS: Final = ("audio", "annotations")
 DONE: Final = b"[DONE]"
 
 
-def _failure_in(chunk: dict[str, Any]) -> Failure | None:
-    return failure_said(chunk) if chunk.get("error") or chunk.get("object") == "error" else None
+def failure_in(chunk: dict[str, Any], verdicts: Mapping[str, Verdict] = NO_VERDICTS) -> Failure | None:
+    """The failure that a chunk says in the place of words."""
+    return failure_said(chunk, verdicts) if chunk.get("error") or chunk.get("object") == "error" else None
 
 
 @dataclass(slots=True)
@@ -47,7 +53,7 @@ class Decoder:
     `failure_in` finds the failure that a chunk says in the place of words, for services with codes of their own.
     """
 
-    def __init__(self, failure_in: Callable[[dict[str, Any]], Failure | None] = _failure_in) -> None:
+    def __init__(self, failure_in: Callable[[dict[str, Any]], Failure | None] = failure_in) -> None:
         self._failure_in = failure_in
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
@@ -84,15 +90,20 @@ class Decoder:
         return [self._usage] if self._usage is not None else []
 
     def _chunk(self, chunk: dict[str, Any]) -> list[Event]:
-        if (usage := chunk.get("usage")) is not None:
-            self._usage = _usage(usage) or self._usage
+        self._count(chunk.get("usage"), chunk)
         events: list[Event] = []
         for position, given in enumerate(chunk.get("choices") or ()):
             index = given.get("index")
             self._choice(given, index if isinstance(index, int) else position, events)
         return events
 
+    def _count(self, usage: dict[str, Any] | None, chunk: dict[str, Any]) -> None:
+        """The last usage counts: some services send it with every chunk, and it grows."""
+        if usage is not None:
+            self._usage = _usage(usage, chunk.get("timings") or {}) or self._usage
+
     def _choice(self, given: dict[str, Any], index: int, events: list[Event]) -> None:
+        self._count(given.get("usage"), given)  # Moonshot's place for it
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Choice()
@@ -108,6 +119,8 @@ class Decoder:
         if reason := given.get("finish_reason"):
             finish = _FINISH.get(reason.lower())
             if finish is None:
+                if failed := _FAILED.get(reason):
+                    raise failed("The upstream broke its answer off.")
                 raise UpstreamMalformed("The upstream ended its answer for an unknown reason.")
             if choice.calls and finish == "stop":
                 finish = "tool_calls"
@@ -128,7 +141,8 @@ class Decoder:
             events.append(Text("", index, logprobs))
         if refusal := delta.get("refusal"):
             events.append(Refused(refusal, index))
-        for call in delta.get("tool_calls") or ():
+        calls = delta.get("tool_calls") or ()
+        for call in [calls] if isinstance(calls, dict) else calls:  # iFlytek Spark's one call is not in a list
             self._call(call, index, choice, events)
         if old := delta.get("function_call"):
             self._call({"index": "function_call", "function": old}, index, choice, events)
@@ -183,13 +197,19 @@ class Decoder:
         return place
 
 
-def _usage(given: dict[str, Any]) -> Usage | None:
+def _usage(given: dict[str, Any], timings: dict[str, Any]) -> Usage | None:
     prompt, completion = given.get("prompt_tokens"), given.get("completion_tokens")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return None
+    cached = (
+        (given.get("prompt_tokens_details") or {}).get("cached_tokens")
+        or given.get("cached_tokens")  # Moonshot
+        or given.get("prompt_cache_hit_tokens")  # DeepSeek
+        or timings.get("cache_n")  # llama.cpp
+    )
     return Usage(
         prompt,
         completion,
-        cached=(given.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+        cached=cached or 0,
         reasoning=(given.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
     )

@@ -14,7 +14,7 @@ from parley.errors import UnsupportedParameter
 _REASONING: Final = re.compile(r"(^|[/:])(o[1-9]|gpt-[5-9])([^a-z]|$)")
 """Names of models that know `max_completion_tokens` only (`upstreams/openai.md` section 4)."""
 _THOUGHTS: Final = frozenset({"reasoning_content", "reasoning"})
-"""What a model thought before is not told back: several services refuse it."""
+"""What a model thought before is told back only to those that want it: several services refuse it."""
 _OURS: Final = frozenset({"stream", "stream_options", "max_tokens", "max_completion_tokens", "model", "messages"})
 _DEFAULTS: Final[dict[str, object]] = {"n": 1, "logprobs": False, "parallel_tool_calls": True}
 
@@ -36,6 +36,12 @@ class Rules:
     strict_tools: bool = True
     """Whether tools may say `strict`."""
     most_top_logprobs: int = 20
+    tool_choice: Literal["any", "auto", "ignored"] = "any"
+    """`auto`: no call can be demanded; `ignored`: nor can calls be forbidden, but by telling no tools."""
+    thoughts: Literal["never", "with_calls", "always"] = "never"
+    """Beside which of its earlier messages a model wants its thoughts back."""
+    most_temperature: float = 2.0
+    least_top_p: float = 0.0
     extra_content: bool = False
     """Whether it takes back what it said beside a tool call; others refuse the unknown field."""
 
@@ -46,14 +52,22 @@ def encode(prompt: Prompt, rules: Rules) -> bytes:
         raise UnsupportedParameter(
             f"'top_logprobs' can be at most {rules.most_top_logprobs} with this model.", param="top_logprobs"
         )
+    if rules.tool_choice != "any" and prompt.tools and prompt.tool_choice not in (None, "none", "auto"):
+        raise UnsupportedParameter("A tool call cannot be demanded from this model.", param="tool_choice")
     body: dict[str, Any] = {"model": prompt.model, "messages": _messages(prompt.raw["messages"], rules)}
     for name, value in prompt.raw.items():
         if name in _OURS or value is None or name in rules.drops or value == _DEFAULTS.get(name, _OURS):
             continue
         body[name] = value
+    if rules.tool_choice == "ignored" and body.pop("tool_choice", None) == "none":
+        body["tools"] = []
     if not body.get("tools", True):
         for name in ("tools", "tool_choice", "parallel_tool_calls"):
             body.pop(name, None)
+    if "temperature" in body:
+        body["temperature"] = min(body["temperature"], rules.most_temperature)
+    if "top_p" in body:
+        body["top_p"] = max(body["top_p"], rules.least_top_p)
     if not rules.strict_tools and "tools" in body:
         body["tools"] = [_lenient(tool) for tool in body["tools"]]
     if prompt.limit is not None:
@@ -93,6 +107,9 @@ def _message(message: dict[str, Any], rules: Rules) -> dict[str, Any]:
         for name, value in message.items()
         if name == "content" or not (value is None or value == [] or name in _THOUGHTS)
     }
+    thoughts = message.get("reasoning_content") or message.get("reasoning")
+    if thoughts and (rules.thoughts == "always" or (rules.thoughts == "with_calls" and new.get("tool_calls"))):
+        new["reasoning_content"] = thoughts
     if new["role"] == "developer" and not rules.developer:
         new["role"] = "system"
     if isinstance(new.get("content"), list):

@@ -1,5 +1,9 @@
 """What services that speak OpenAI's API say when they refuse (`upstreams/openai.md`, `huggingface.md`, sections 3).
 
+A status says less than a code: a spent balance is a 400, 402, 403 or 429, depending on the service. `VERDICTS` has the
+codes (and types) that mean the same wherever they are said; a service for which one means something else, or whose
+codes are mere numbers, has a table of its own in its row.
+
 A text of the upstream reaches a caller only where the caller can act on it, and bounded; what concerns the operator's
 credential is said in our words.
 """
@@ -10,7 +14,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -33,16 +37,57 @@ from parley.errors import (
 
 _LONGEST_TEXT: Final = 500
 _LONGEST_WORD: Final = 100
-_QUOTA: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
-_NO_MODEL: Final = frozenset({"model_not_found", "model_not_supported"})
-_BUSY: Final = frozenset({503, 529})
+
+Verdict = Literal["credential", "quota", "throttled", "no_model", "too_long", "filtered", "busy"]
+VERDICTS: Final[Mapping[str, Verdict]] = {
+    # OpenAI, and relays that pass its codes on
+    **dict.fromkeys(("insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"), "quota"),
+    **dict.fromkeys(("model_not_found", "model_not_supported"), "no_model"),
+    "context_length_exceeded": "too_long",
+    # relays that sell other vendors' models
+    **dict.fromkeys(("insufficient_user_quota", "pre_consume_token_quota_failed"), "quota"),
+    # Moonshot
+    "exceeded_current_quota_error": "quota",
+    "resource_not_found_error": "no_model",
+    "engine_overloaded_error": "busy",
+    "content_filter": "filtered",
+    # Qwen
+    "Arrearage": "quota",
+    **dict.fromkeys(("data_inspection_failed", "DataInspectionFailed"), "filtered"),
+    # Volcengine Ark; a code's part before the dot counts for all of its kind
+    **dict.fromkeys(("AccountOverdueError", "QuotaExceeded", "AccountQuotaExceeded"), "quota"),
+    **dict.fromkeys(("InvalidEndpointOrModel", "InvalidEndpoint", "ModelNotOpen", "UnsupportedModel"), "no_model"),
+    **dict.fromkeys(("SensitiveContentDetected", "InputTextSensitiveContentDetected"), "filtered"),
+    **dict.fromkeys(("InputImageSensitiveContentDetected", "OutputTextSensitiveContentDetected"), "filtered"),
+    "ServerOverloaded": "busy",
+    # llama.cpp
+    "exceed_context_size_error": "too_long",
+    # h2oGPTe
+    "model_access": "no_model",
+    "authorization_unavailable": "busy",
+}
+NO_VERDICTS: Final[Mapping[str, Verdict]] = {}
+_STATUSES: Final[Mapping[int, Verdict]] = {
+    401: "credential",
+    402: "quota",
+    403: "credential",
+    404: "no_model",
+    429: "throttled",
+    503: "busy",
+    529: "busy",
+}
 _NOT_THE_CALLERS: Final = frozenset({408, 409, 424, 425})
 _LONGEST_WAIT: Final = 365 * 86400
 _RESET: Final = re.compile(r";\s*t=(\d{1,7})(?:\D|$)")
 
 
-def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    """The failure that an HTTP answer other than 200 says. `headers` must be found whatever their case."""
+def failure_of(
+    status: int, headers: Mapping[str, str], body: bytes, verdicts: Mapping[str, Verdict] = NO_VERDICTS
+) -> Failure:
+    """The failure that an HTTP answer other than 200 says. `headers` must be found whatever their case.
+
+    `verdicts` are the service's own, before those that all share.
+    """
     if is_page(headers.get("content-type", ""), body):
         if is_challenge(headers, body):
             wait = retry_after(headers)
@@ -52,26 +97,43 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = body.decode("utf-8", "replace")
-    return _failure(status, said, headers)
+    return _failure(status, said, headers, verdicts)
 
 
-def failure_said(said: Any) -> Failure:
+def failure_said(said: Any, verdicts: Mapping[str, Verdict] = NO_VERDICTS) -> Failure:
     """The failure that an error object says which came with status 200 or inside a stream."""
-    return _failure(None, said, {})
+    return _failure(None, said, {}, verdicts)
 
 
-def _failure(status: int | None, said: Any, headers: Mapping[str, str]) -> Failure:
+def _failure(status: int | None, said: Any, headers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> Failure:
     outer: dict[str, Any] = said if isinstance(said, dict) else {}
     error = outer.get("error") or said
     inner: dict[str, Any] = error if isinstance(error, dict) else {}
+    code = _word(inner.get("code"))
+    kind = _word(inner.get("type")) or _word(outer.get("error_type"))
     facts = _Facts(
-        code=_word(inner.get("code")),
-        kind=_word(inner.get("type")) or _word(outer.get("error_type")),
+        code=code,
+        kind=kind,
         param=_word(inner.get("param")),
         text=_text(error, outer)[:_LONGEST_TEXT],
         wait=_wait(headers, outer),
+        verdict=_verdict(code, kind, verdicts) or _moderated(inner),
     )
     return _by_status(_status_meant(facts) if status is None else status, facts)
+
+
+def _verdict(code: str, kind: str, own: Mapping[str, Verdict]) -> Verdict | None:
+    for table in (own, VERDICTS):
+        for word in (code, code.partition(".")[0], kind):
+            if found := table.get(word):
+                return found
+    return None
+
+
+def _moderated(error: Mapping[str, Any]) -> Verdict | None:
+    """OpenRouter's 403 for words that a moderator flagged looks like a forbidden key, but for its reasons."""
+    more = error.get("metadata")
+    return "filtered" if isinstance(more, dict) and "reasons" in more else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +145,7 @@ class _Facts:
     param: str = ""
     text: str = ""
     wait: float | None = None
+    verdict: Verdict | None = None
 
 
 def _word(value: Any) -> str:
@@ -104,15 +167,26 @@ def _text(error: Any, said: Any) -> str:
     return ""
 
 
+_STATUS_OF: Final[Mapping[Verdict, int]] = {
+    "credential": 401,
+    "quota": 429,
+    "throttled": 429,
+    "no_model": 404,
+    "too_long": 400,
+    "filtered": 400,
+    "busy": 503,
+}
+
+
 def _status_meant(facts: _Facts) -> int:
     """The status that an error without one would have had, by its code and type."""
     code, kind = facts.code, facts.kind
     if code.isdigit() and 400 <= int(code) < 600:
         return int(code)
-    if {code, kind} & _QUOTA or code == "rate_limit_exceeded" or kind in ("requests", "tokens"):
+    if code == "rate_limit_exceeded" or kind in ("requests", "tokens"):
         return 429
-    if code in _NO_MODEL:
-        return 404
+    if facts.verdict is not None:
+        return _STATUS_OF[facts.verdict]
     if code == "invalid_api_key" or kind == "authentication_error":
         return 401
     if kind in ("invalid_request_error", "validation"):
@@ -121,37 +195,46 @@ def _status_meant(facts: _Facts) -> int:
 
 
 def _by_status(status: int, facts: _Facts) -> Failure:
-    code, text, wait = facts.code, facts.text, facts.wait
-    if status in (401, 403):
-        return CredentialRejected("The upstream refuses the operator's credential.", upstream_status=status)
-    if status == 402 or {code, facts.kind} & _QUOTA:
-        return QuotaExhausted("The upstream's quota is used up.", retry_after=wait, upstream_status=status)
-    if status == 429:
-        return Throttled("The upstream's rate limit is reached.", retry_after=wait, upstream_status=status)
-    if code in _NO_MODEL or status == 404:
-        return ModelNotFound(text or "The upstream does not have this model.", param="model", upstream_status=status)
+    text, wait, verdict = facts.text, facts.wait, facts.verdict or _verdict_of(status, facts.text)
+    match verdict:
+        case "credential":
+            return CredentialRejected("The upstream refuses the operator's credential.", upstream_status=status)
+        case "quota":
+            return QuotaExhausted("The upstream's quota is used up.", retry_after=wait, upstream_status=status)
+        case "throttled":
+            return Throttled("The upstream's rate limit is reached.", retry_after=wait, upstream_status=status)
+        case "no_model":
+            text = text or "The upstream does not have this model."
+            return ModelNotFound(text, param="model", upstream_status=status)
+        case "too_long":
+            text = text or "The conversation is too long for the model."
+            return ContextTooLong(text, param=facts.param or "messages", upstream_status=status)
+        case "filtered":
+            text, param = text or "The upstream does not answer such words.", facts.param or "messages"
+            return BadRequest(text, param=param, code="content_filter", upstream_status=status)
+        case "busy":
+            return UpstreamOverloaded("The upstream is overloaded.", retry_after=wait, upstream_status=status)
     if status == 413:
         return TooLarge(text or "The request is too large for the upstream.", upstream_status=status)
-    if code == "context_length_exceeded" or (status in (400, 422) and "maximum context length" in text):
-        return ContextTooLong(
-            text or "The conversation is too long for the model.",
-            param=facts.param or "messages",
-            upstream_status=status,
-        )
     if 400 <= status < 500 and status not in _NOT_THE_CALLERS:
         return BadRequest(
             text or "The upstream refused the request.",
             param=facts.param or None,
-            code=code or None,
+            code=None if facts.code.isdigit() else facts.code or None,  # a number only repeats the status
             upstream_status=status,
         )
-    if status in _BUSY:
-        return UpstreamOverloaded("The upstream is overloaded.", retry_after=wait, upstream_status=status)
     if status in (408, 504, 524):
         return UpstreamStalled("The upstream did not answer in time.", upstream_status=status)
     if 300 <= status < 400:
         return UpstreamBroken("The upstream sends us elsewhere, and we do not go there.", upstream_status=status)
     return UpstreamBroken("The upstream failed.", retry_after=wait, upstream_status=status)
+
+
+def _verdict_of(status: int, text: str) -> Verdict | None:
+    """What a status says by itself."""
+    if status in (400, 422) and "maximum context length" in text:
+        return "too_long"
+    return _STATUSES.get(status)
 
 
 def _wait(headers: Mapping[str, str], said: Mapping[str, Any]) -> float | None:
