@@ -15,10 +15,13 @@ from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
+from parley.providers.claude_web import ClaudeWeb
 from parley.providers.echo import Echo
 from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
-from parley.providers.openai import ROWS, OpenAI
+from parley.providers.openai import OpenAI
+from parley.providers.rows import ROWS
+from parley.providers.zhipu import Zhipu, ZhipuV3
 from parley.settings import ConfigurationError
 from parley.transports import Net
 
@@ -43,6 +46,9 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "echo": Echo,
     "h2ogpte": H2oGPTe,
     "gptomni": gptomni,
+    "claude-web": ClaudeWeb,
+    "zhipu": Zhipu,
+    "zhipu-v3": ZhipuV3,
     **dict.fromkeys(ROWS, OpenAI),
 }
 

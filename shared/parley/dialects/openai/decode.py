@@ -23,6 +23,7 @@ _FINISH: Final[dict[str, FinishReason]] = {
 _FAILED: Final[dict[str, Callable[[str], Failure]]] = {
     "error": UpstreamBroken,  # OpenRouter
     "insufficient_system_resource": UpstreamOverloaded,  # DeepSeek
+    "network_error": UpstreamBroken,  # Zhipu
 }
 """Finish reasons that are none: the answer broke off, and this is how the service says so."""
 _EXTRAS: Final = ("audio", "annotations")
