@@ -21,6 +21,7 @@ from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
 from parley.providers.openai import OpenAI
 from parley.providers.rows import ROWS
+from parley.providers.spark import SparkHTTP, SparkSocket
 from parley.providers.zhipu import Zhipu, ZhipuV3
 from parley.settings import ConfigurationError
 from parley.transports import Net
@@ -49,6 +50,8 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "claude-web": ClaudeWeb,
     "zhipu": Zhipu,
     "zhipu-v3": ZhipuV3,
+    "spark": SparkSocket,
+    "spark-http": SparkHTTP,
     **dict.fromkeys(ROWS, OpenAI),
 }
 

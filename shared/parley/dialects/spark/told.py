@@ -1,0 +1,134 @@
+"""The conversation as the socket takes it: at most one system message, then user and assistant in turns, a user last.
+
+There is no role for what a function gave back, so calls and their results are told in words (section 2.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from parley.chat.prompt import (
+    Assistant,
+    Content,
+    Developer,
+    Function,
+    ImagePart,
+    Message,
+    RefusalPart,
+    System,
+    Tool,
+    User,
+    text_of,
+)
+from parley.dialects import plain
+from parley.errors import BadRequest, UnsupportedParameter
+
+_LARGEST_IMAGE: Final = 4 * 2**20
+_DATA: Final = re.compile(r"data:image/[\w.+-]+;base64,(?P<base64>[A-Za-z0-9+/=\s]*)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one side says until the other one speaks."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+def turns(messages: Sequence[Message], *, system: bool) -> list[Turn]:
+    """The conversation; without `system`, instructions are told as the first words of the first user.
+
+    Raises BadRequest where there is nothing that could be asked.
+    """
+    made: list[Turn] = []
+    for role, words in _said(messages):
+        if not words.strip():  # the service refuses a message without words
+            continue
+        if made and made[-1].role == role:
+            made[-1].content += f"\n{words}"
+        else:
+            made.append(Turn(role, words))
+    if not made or made[-1].role != "user":
+        raise BadRequest(
+            "The last message with any words must be a user's or a tool's with this model.", param="messages"
+        )
+    rules = plain.instructions(messages)
+    if rules and rules.strip():
+        if system:
+            made.insert(0, Turn("system", rules))
+        else:
+            first = next(turn for turn in made if turn.role == "user")
+            first.content = f"{rules}\n\n{first.content}"
+    return made
+
+
+def _said(messages: Sequence[Message]) -> Iterable[tuple[Literal["user", "assistant"], str]]:
+    names: dict[str, str] = {}
+    for message in messages:
+        match message:
+            case User():
+                yield "user", text_of(message.content)
+            case Assistant():
+                yield "assistant", _answered(message)
+                names = {call.id: call.function.name for call in message.tool_calls or () if call.function}
+            case Tool():
+                yield "user", f"[{names.get(message.tool_call_id, 'tool')}] {text_of(message.content)}"
+            case Function():
+                yield "user", f"[{message.name}] {message.content or ''}"
+            case System() | Developer():
+                continue
+
+
+def _answered(message: Assistant) -> str:
+    calls = [call.function for call in message.tool_calls or () if call.function]
+    if message.function_call:
+        calls.append(message.function_call)
+    told = [f"[{call.name}] {call.arguments}" for call in calls]
+    return "\n".join(text for text in (spoken(message), *told) if text)
+
+
+def spoken(message: Assistant) -> str:
+    """The words of an assistant, those with which it declined among them."""
+    parts = message.content if isinstance(message.content, list) else []
+    declined = "".join(part.refusal for part in parts if isinstance(part, RefusalPart))
+    return text_of(message.content) + (declined or message.refusal or "")
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+def image_of(messages: Sequence[Message]) -> str | None:
+    """The one image of a conversation, in base64; None when there is none.
+
+    Raises UnsupportedParameter for a second one and for an address instead of an image, BadRequest for no image.
+    """
+    found: str | None = None
+    for path, part in _images(messages):
+        if found is not None:
+            raise UnsupportedParameter("This model looks at one image in a conversation.", param=path)
+        found = _base64(part, path)
+    return found
+
+
+def _images(messages: Sequence[Message]) -> Iterable[tuple[str, ImagePart]]:
+    for position, message in enumerate(messages):
+        content: Content = message.content
+        for place, part in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(part, ImagePart):
+                yield f"messages[{position}].content[{place}]", part
+
+
+def _base64(part: ImagePart, path: str) -> str:
+    url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+    data = _DATA.fullmatch(url)
+    if data is None:
+        if url.lower().startswith("data:"):
+            raise BadRequest("The image must be a data URL in base64.", param=path, code="invalid_value")
+        raise UnsupportedParameter("With this model an image must be sent as a data URL, not by address.", param=path)
+    bare = "".join(data["base64"].split())
+    if not bare or len(bare) > _LARGEST_IMAGE * 4 / 3 + 4:
+        raise BadRequest("The image must have something in it, and at most 4 MB.", param=path, code="invalid_value")
+    return bare
