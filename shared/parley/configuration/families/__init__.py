@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from parley.catalog import Upstream
+from parley.configuration.families.anthropic import AnthropicSettings, anthropic
 from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
 from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
@@ -18,6 +19,7 @@ from parley.configuration.families.openai import OpenAISettings, openai
 
 class Environment(
     OpenAISettings,
+    AnthropicSettings,
     HuggingFaceSettings,
     H2oGPTeSettings,
     GPTOmniSettings,
@@ -27,6 +29,7 @@ class Environment(
 
 FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     openai,
+    anthropic,
     huggingface,
     h2ogpte,
     gptomni,
