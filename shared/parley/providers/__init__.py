@@ -15,6 +15,7 @@ from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
+from parley.providers.anthropic import Anthropic
 from parley.providers.claude_web import ClaudeWeb
 from parley.providers.echo import Echo
 from parley.providers.gptomni import gptomni
@@ -48,6 +49,7 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "h2ogpte": H2oGPTe,
     "gptomni": gptomni,
     "claude-web": ClaudeWeb,
+    "anthropic": Anthropic,
     "zhipu": Zhipu,
     "zhipu-v3": ZhipuV3,
     "spark": SparkSocket,
