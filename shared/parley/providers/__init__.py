@@ -18,6 +18,7 @@ from parley.leases import Lease
 from parley.providers.anthropic import Anthropic
 from parley.providers.claude_web import ClaudeWeb
 from parley.providers.echo import Echo
+from parley.providers.flowgpt import FlowGPT
 from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
 from parley.providers.openai import OpenAI
@@ -48,6 +49,7 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "echo": Echo,
     "h2ogpte": H2oGPTe,
     "gptomni": gptomni,
+    "flowgpt": FlowGPT,
     "claude-web": ClaudeWeb,
     "anthropic": Anthropic,
     "zhipu": Zhipu,

@@ -15,6 +15,7 @@ from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
 from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
 from parley.configuration.families.openai import OpenAISettings, openai
+from parley.configuration.families.spark import SparkSettings, spark
 
 
 class Environment(
@@ -23,6 +24,7 @@ class Environment(
     HuggingFaceSettings,
     H2oGPTeSettings,
     GPTOmniSettings,
+    SparkSettings,
 ):
     """Every setting there is. Fields are the environment's names in lower case."""
 
@@ -33,5 +35,6 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     huggingface,
     h2ogpte,
     gptomni,
+    spark,
 )
 """In the order of the configuration: a bare model name goes to the first upstream that has it."""

@@ -56,7 +56,7 @@ def read(upstream: Upstream) -> Options:
 def check(upstream: Upstream) -> None:
     """Raise ConfigurationError for a credential that does not open the HTTP API, and for any option: it has none."""
     for plan in upstream.credentials:
-        if plan.parts.keys().isdisjoint(PASSWORD) and not _PAIR <= plan.parts.keys():
+        if not _is_password(plan.parts):
             raise ConfigurationError(
                 f"upstream '{upstream.name}', credential '{plan.alias}': provider 'spark-http' needs api_password."
             )
@@ -66,6 +66,10 @@ def check(upstream: Upstream) -> None:
 
 def _is_application(parts: Mapping[str, Secret]) -> bool:
     return parts.keys() >= _PAIR and not parts.keys().isdisjoint(APP_ID)
+
+
+def _is_password(parts: Mapping[str, Secret]) -> bool:
+    return parts.keys() >= _PAIR or not parts.keys().isdisjoint(PASSWORD)
 
 
 def app_id_of(credential: Credential) -> str:
