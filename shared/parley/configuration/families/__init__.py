@@ -11,6 +11,7 @@ from typing import Final
 
 from parley.catalog import Upstream
 from parley.configuration.families.anthropic import AnthropicSettings, anthropic
+from parley.configuration.families.flowgpt import FlowGPTSettings, flowgpt
 from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
 from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
@@ -24,6 +25,7 @@ class Environment(
     HuggingFaceSettings,
     H2oGPTeSettings,
     GPTOmniSettings,
+    FlowGPTSettings,
     SparkSettings,
 ):
     """Every setting there is. Fields are the environment's names in lower case."""
@@ -35,6 +37,7 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     huggingface,
     h2ogpte,
     gptomni,
+    flowgpt,
     spark,
 )
 """In the order of the configuration: a bare model name goes to the first upstream that has it."""
