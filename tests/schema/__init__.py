@@ -5,8 +5,8 @@
     check_stream(chunks, include_usage=...)     the invariants between the chunks of one complete stream
 
 The facts are in `published/*.json` (JSON Schema 2020-12, written for this project; closed objects, so that a key which
-OpenAI does not have is refused; the extensions let in are `reasoning_content`, and `extra_content` of a function call).
-Every object is also read by the types of the `openai` package itself, strictly: no coercion.
+OpenAI does not have is refused; let in are the extensions `reasoning_content`, `thinking_blocks`, and `extra_content`
+of a function call). Every object is also read by the types of the `openai` package itself, strictly: no coercion.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def test_messages_are_told_as_the_service_knows_them():
             "tool_calls": [{"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
         },
         {"role": "tool", "tool_call_id": "x", "content": "d"},
-        {"role": "assistant", "content": "e", "reasoning": "hm", "audio": {"id": "audio_1"}},
+        {"role": "assistant", "content": "e", "reasoning": "hm", "thinking_blocks": [{}], "audio": {"id": "audio_1"}},
     ]
     told = asked(HUGGINGFACE, messages)["messages"]
     assert told == [

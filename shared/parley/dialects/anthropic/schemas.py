@@ -49,7 +49,7 @@ class _Strict:
             not isinstance(schema, dict)
             or not schema.keys() & _TELLING
             or schema.keys() & _UNSAYABLE
-            or _BOTH <= schema.keys()
+            or schema.keys() >= _BOTH
         ):
             raise _Loss
         new: dict[str, Any] = {name: value for name, value in schema.items() if name in _KEPT or _is_kept(name, value)}

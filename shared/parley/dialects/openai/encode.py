@@ -13,7 +13,7 @@ from parley.errors import UnsupportedParameter
 
 _REASONING: Final = re.compile(r"(^|[/:])(o[1-9]|gpt-[5-9])([^a-z]|$)")
 """Names of models that know `max_completion_tokens` only (`upstreams/openai.md` section 4)."""
-_THOUGHTS: Final = frozenset({"reasoning_content", "reasoning"})
+_THOUGHTS: Final = frozenset({"reasoning_content", "reasoning", "thinking_blocks"})
 """What a model thought before is told back only to those that want it: several services refuse it."""
 _OURS: Final = frozenset({"stream", "stream_options", "max_tokens", "max_completion_tokens", "model", "messages"})
 _DEFAULTS: Final[dict[str, object]] = {"n": 1, "logprobs": False, "parallel_tool_calls": True}
