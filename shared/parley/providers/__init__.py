@@ -15,10 +15,12 @@ from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
+from parley.providers.azure import Azure
 from parley.providers.anthropic import Anthropic
 from parley.providers.claude_web import ClaudeWeb
 from parley.providers.echo import Echo
 from parley.providers.flowgpt import FlowGPT
+from parley.providers.gemini import Gemini
 from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
 from parley.providers.openai import OpenAI
@@ -46,9 +48,11 @@ class Provider(Protocol):
 
 
 PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
+    "azure": Azure,
     "echo": Echo,
     "h2ogpte": H2oGPTe,
     "gptomni": gptomni,
+    "gemini": Gemini,
     "flowgpt": FlowGPT,
     "claude-web": ClaudeWeb,
     "anthropic": Anthropic,
@@ -60,10 +64,19 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
 }
 
 
+ENDED: Final[Mapping[str, str]] = {
+    "bing": "Bing chat has ended, and nothing stands in its place that could be asked: remove this upstream, "
+    "or send its models to another one by a route."
+}
+"""Services that configurations of the replaced projects name and that are no more."""
+
+
 def make_providers(catalog: Catalog, net: Net) -> dict[str, Provider]:
     """One provider per upstream of the catalog. Raises ConfigurationError for an unknown kind or wrong options."""
     made: dict[str, Provider] = {}
     for upstream in catalog.upstreams.values():
+        if why := ENDED.get(upstream.provider.lower()):
+            raise ConfigurationError(f"upstream '{upstream.name}' names the provider '{upstream.provider}': {why}")
         kind = PROVIDERS.get(upstream.provider)
         if kind is None:
             raise ConfigurationError(
