@@ -36,7 +36,7 @@ check: ## style, types, who imports whom; quick and offline
 	$(BIN)/lint-imports
 
 test: check ## check, and every test that needs no Docker (ARGS="-k nginx")
-	$(BIN)/python -m pytest tests --ignore=tests/engine -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests --ignore=tests/engine -n 2 --dist loadgroup $(ARGS)
 
 test-engine: ## docker-compose.yml on a real Docker engine: up, scale, kill, restart under load
 	@deploy/venv.sh test

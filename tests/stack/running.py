@@ -64,7 +64,7 @@ class Stack:
         # Nothing of the tester's own environment reaches the stack but what a process needs to run.
         kept = {
             name: os.environ[name]
-            for name in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+            for name in ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
             if name in os.environ
         }
         gateways, keepers = self._counts

@@ -1,0 +1,19 @@
+"""Who may run side by side: a file's tests run in one process, one after the other, unless they name a group."""
+
+from __future__ import annotations
+
+import pytest
+from xdist.scheduler.loadgroup import LoadGroupScheduling
+
+
+class FilesAndGroups(LoadGroupScheduling):
+    """`--dist loadgroup`, where a test without a mark `xdist_group` belongs to its file's group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        group = super()._split_scope(nodeid)
+        return nodeid.partition("::")[0] if group == nodeid else group
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadGroupScheduling | None:
+    """Ours, where groups are asked for."""
+    return FilesAndGroups(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -1,0 +1,159 @@
+"""Who is under contract, and how each one's stand-in is brought to play a scene. One file here is one family.
+
+A family's module declares
+
+    SUBJECTS    each a `Subject`: one way to reach one kind of service
+    STAND_INS   {name: (program under tests/upstreams/, its settings)}; none where nothing is behind the subjects
+    MISHAPS     {scene: mishaps}, or {scene: {subject's name: mishaps}} where they differ; the scenes are in `SCENES`
+
+and everything else follows: the suite finds the module by itself. A family has a stack of its own, and its tests run in
+one process, one after the other (`tests/providers/world.py`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from parley.catalog import Upstream
+from parley.providers import PROVIDERS, Provider
+from parley.transports import Net
+from parley.transports.browser import Browser
+from parley.transports.http import HTTP
+from parley.transports.websocket import WebSockets
+
+SCENES: Mapping[str, str] = {
+    "refused": "The credential does not open the door.",
+    "expired": "A sign-in ran out, and can be renewed.",
+    "throttled": "Not so fast; come back in 7 seconds.",
+    "challenge page": "A page that wants a human.",
+    "broken off": "Words came, then the line went dead.",
+    "silent midway": "Words came, then silence.",
+    "silent": "Not a word.",
+    "empty": "An answer with nothing in it.",
+    "garbled": "An answer that nobody can read.",
+}
+"""What can go wrong. A long answer is some 360 characters: "midway" is after its first words and before its last."""
+
+CHALLENGE = (
+    "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
+    "<script>window._cf_chl_opt={cvId:'3'};</script>Checking your browser</body></html>"
+)
+"""A page between us and a service that has none of its own among its faults."""
+
+FIRST_TOKEN_SECONDS, BETWEEN_TOKENS_SECONDS = 1.5, 0.6
+
+
+class Mishap(NamedTuple):
+    """One thing that goes wrong: a fault of the stand-in, what it is told, and where it strikes."""
+
+    fault: str
+    params: Mapping[str, Any] = {}
+    route: str | None = None
+
+    def __str__(self) -> str:
+        where = self.route.rsplit("/", 1)[-1] if self.route else ""
+        return f"{self.fault}@{where}" if where else self.fault
+
+
+NET = Net(HTTP(), WebSockets(), Browser())
+"""For providers that are only looked at."""
+
+Report = dict[str, Any]
+"""What `!report` answers: the request as it reached the stand-in."""
+
+
+def messages(report: Report) -> str:
+    """What was said to a service that takes messages as OpenAI's API states them."""
+    return json.dumps(report["body"]["messages"], ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One provider, reached in one way: NAME, and NAME-hasty, whose time-outs are short enough to be waited for."""
+
+    name: str
+    provider: str
+    model: str
+    stand_in: str | None = None
+    """The stand-in behind it, a key of STAND_INS; None where nothing is behind it."""
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    """Its entry in `parley.yaml`, but for name, provider and address."""
+    path: str = ""
+    """Between the stand-in's address and the API."""
+    told: Callable[[Report], str] = messages
+    """All that was said to the service, in its order, by its report."""
+    greets: bool = False
+    """Whether a first question has to be asked before a scene: the stand-in forgot whom it let in, and does so anew."""
+    crumbles: Mishap | Mapping[str, Any] = Mishap("bytewise", {"size": 1})  # noqa: RUF009 - a tuple
+    """What makes its stand-in send an answer in the smallest of pieces: a fault, or settings."""
+    waits: tuple[str, str] = ("first_delay", "piece_delay")
+    """The stand-in's settings for seconds before an answer's first piece, and before each."""
+    excused: tuple[str, ...] = ("expired",)
+    """Scenes that cannot happen to it."""
+    slowly: Mapping[str, Any] = field(default_factory=dict)
+    """What a request says to be answered slowly, where there is no stand-in to be told."""
+
+    @property
+    def made(self) -> Provider:
+        """Its provider, as the gateway makes it: what it declares, and which abilities it has."""
+        return PROVIDERS[self.provider](
+            Upstream(self.name, self.provider, options=self.upstream.get("options", {})), NET
+        )
+
+    def entries(self, url: str) -> list[dict[str, Any]]:
+        """Both of its upstreams."""
+        entry = {"provider": self.provider, "base_url": url + self.path, **self.upstream}
+        hasty = {"first_token": FIRST_TOKEN_SECONDS, "between_tokens": BETWEEN_TOKENS_SECONDS}
+        return [{"name": self.name, **entry}, {"name": f"{self.name}-hasty", **entry, "timeouts": hasty}]
+
+
+StandIns = Mapping[str, tuple[str, Mapping[str, Any]]]
+Mishaps = Mapping[str, tuple[Mishap, ...]] | tuple[Mishap, ...]
+
+
+class Family(NamedTuple):
+    """The subjects of one module."""
+
+    name: str
+    subjects: tuple[Subject, ...]
+    stand_ins: StandIns
+    mishaps: Mapping[str, Mishaps]
+
+    def cases(self, scene: str) -> list[tuple[Subject, Mishap]]:
+        """Every subject's mishaps in one scene."""
+        listed = self.mishaps.get(scene, ())
+        return [
+            (subject, mishap)
+            for subject in self.subjects
+            if subject.stand_in
+            for mishap in (listed if isinstance(listed, tuple) else listed.get(subject.name, ()))
+        ]
+
+    def parley_yaml(self, urls: Mapping[str, str]) -> str:
+        """The configuration with all that have something behind them; `urls` are the stand-ins'. (JSON is YAML.)"""
+        entries = [entry for one in self.subjects if one.stand_in for entry in one.entries(urls[one.stand_in])]
+        return json.dumps({"upstreams": entries})
+
+
+def _read(name: str) -> Family:
+    module = importlib.import_module(f"{__name__}.{name}")
+    family = Family(name, tuple(module.SUBJECTS), getattr(module, "STAND_INS", {}), getattr(module, "MISHAPS", {}))
+    if strange := [scene for scene in family.mishaps if scene not in SCENES]:
+        raise ValueError(f"{name}.py has mishaps for scenes that nobody plays: {', '.join(strange)}")
+    return family
+
+
+FAMILIES: Mapping[str, Family] = {
+    found.name: _read(found.name) for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
+}
+"""By the name of their module, in its order: every test process must find the same tests in the same order."""
+
+
+def cases(scene: str) -> list[tuple[Family, Subject, Mishap]]:
+    """Everybody's mishaps in one scene."""
+    return [(family, *case) for family in FAMILIES.values() for case in family.cases(scene)]
