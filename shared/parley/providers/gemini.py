@@ -39,7 +39,7 @@ Threshold = Literal["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY
 class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What an operator may say of such an upstream beyond its address and keys."""
 
-    api_version: Literal["v1", "v1beta"] = "v1beta"
+    api_version: Literal["v1", "v1beta", "v1alpha"] = "v1beta"
     """The newer features are in v1beta first."""
     thoughts: bool = True
     """Whether callers see what a thinking model thinks."""

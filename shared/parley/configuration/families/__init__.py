@@ -12,6 +12,7 @@ from typing import Final
 from parley.catalog import Upstream
 from parley.configuration.families.anthropic import AnthropicSettings, anthropic
 from parley.configuration.families.flowgpt import FlowGPTSettings, flowgpt
+from parley.configuration.families.gemini import GeminiSettings, gemini
 from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
 from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
@@ -27,6 +28,7 @@ class Environment(
     GPTOmniSettings,
     FlowGPTSettings,
     SparkSettings,
+    GeminiSettings,
 ):
     """Every setting there is. Fields are the environment's names in lower case."""
 
@@ -39,5 +41,6 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     gptomni,
     flowgpt,
     spark,
+    gemini,
 )
 """In the order of the configuration: a bare model name goes to the first upstream that has it."""
