@@ -40,7 +40,7 @@ A class states facts, and the stops of a request read them; none branches on a c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Blame = Literal["caller", "credential", "upstream", "gateway"]
 
@@ -72,6 +72,8 @@ class Failure(Exception):
         """Seconds after which asking again makes sense, if anybody knows."""
         self.upstream_status = upstream_status
         """The HTTP status the upstream gave, for the record."""
+        self.details: dict[str, Any] = {}
+        """Further members of the envelope's `error`, made of words of ours alone (Azure's `innererror`)."""
 
     @property
     def reason(self) -> str:

@@ -54,7 +54,7 @@ class ToolCall(Struct):
 
 
 class Extra(Struct):
-    """Fields of a delta that OpenAI's API knows and we only pass on (`audio`, `annotations`)."""
+    """Fields of a delta that we only pass on: `audio`, `annotations`, and Azure's `context`."""
 
     fields: dict[str, Any]
     choice: int = 0

@@ -15,8 +15,8 @@ from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.leases import Lease
-from parley.providers.azure import Azure
 from parley.providers.anthropic import Anthropic
+from parley.providers.azure import Azure
 from parley.providers.claude_web import ClaudeWeb
 from parley.providers.echo import Echo
 from parley.providers.flowgpt import FlowGPT

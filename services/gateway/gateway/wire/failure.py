@@ -47,9 +47,9 @@ def told(failure: Failure) -> Told:
 
 
 def envelope(failure: Failure) -> bytes:
-    """`{"error": {...}}`, all four members always there."""
+    """`{"error": {...}}`, all four members always there, and details where a failure has some."""
     message = failure.message.encode("utf-8", "replace").decode()
-    error = {"message": message, "type": failure.type, "param": failure.param, "code": failure.code}
+    error = {"message": message, "type": failure.type, "param": failure.param, "code": failure.code, **failure.details}
     return msgspec.json.encode({"error": error})
 
 

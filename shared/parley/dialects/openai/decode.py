@@ -26,7 +26,7 @@ _FAILED: Final[dict[str, Callable[[str], Failure]]] = {
     "network_error": UpstreamBroken,  # Zhipu
 }
 """Finish reasons that are none: the answer broke off, and this is how the service says so."""
-_EXTRAS: Final = ("audio", "annotations")
+_EXTRAS: Final = ("audio", "annotations", "context")  # the last: what Azure found in its caller's own data
 DONE: Final = b"[DONE]"
 
 

@@ -1,0 +1,71 @@
+"""Every recorded answer of Azure OpenAI comes to the right events, however its bytes are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from parley import errors
+from parley.chat.events import Event, Extra, Stop, Text, ToolCall, Usage
+from parley.dialects.azure import VERDICTS
+from parley.dialects.openai import Decoder, failure_in
+from parley.providers.openai import Body
+
+TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "azure"
+Told = list[Event | type[errors.Failure]]
+
+WORDS: Told = [Text("Hel"), Text("lo")]
+EXPECTED: dict[str, Told] = {
+    "hello": [*WORDS, Stop("stop"), Usage(9, 2)],
+    "prompt-annotations": [*WORDS, Stop("stop")],
+    "asynchronous-filter": [*WORDS, Stop("stop"), Usage(9, 2)],
+    "asynchronous-filter-strikes-late": [*WORDS, Stop("content_filter")],
+    "filtered-midway": [*WORDS, Stop("content_filter"), Usage(9, 2)],
+    "filtered-from-the-start": [Stop("content_filter")],
+    "filter-is-down": [*WORDS, Stop("stop")],
+    "tool-call": [ToolCall(0, "call_a", "f"), ToolCall(0, arguments="{}"), Stop("tool_calls")],
+    "on-your-data": [
+        Extra(
+            {
+                "context": {
+                    "citations": [{"content": "x", "title": "t", "url": "https://example.com"}],
+                    "intent": "[]",
+                }
+            }
+        ),
+        Text("Hello"),
+        Stop("stop"),
+    ],
+    "throttled-midway": [Text("Hel"), errors.Throttled],
+    "no-capacity-midway": [Text("Hel"), errors.Throttled],
+}
+
+
+def told(chunks: Iterable[bytes]) -> Told:
+    """Events as they come, and the class of the failure that ends them."""
+    body, events = Body({}, Decoder(partial(failure_in, verdicts=VERDICTS))), list[Event | type[errors.Failure]]()
+    try:
+        for chunk in chunks:
+            events.extend(body.feed(chunk))
+            if body.done:
+                break
+        events.extend(body.finish())
+    except errors.Failure as failure:
+        events.append(type(failure))
+    return events
+
+
+def test_every_transcript_has_its_expectation():
+    assert {path.stem for path in TRANSCRIPTS.glob("*.sse")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_recorded_answer_comes_to_its_events_however_it_is_cut(name: str):
+    data, expected = (TRANSCRIPTS / f"{name}.sse").read_bytes(), EXPECTED[name]
+    assert told([data]) == expected
+    assert told(data[at : at + 1] for at in range(len(data))) == expected
+    for at in range(len(data) + 1):
+        assert told([data[:at], data[at:]]) == expected
