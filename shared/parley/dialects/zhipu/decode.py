@@ -57,7 +57,8 @@ class Decoder:
             return
         if isinstance(event, Stop):
             for index, call in enumerate(self._calls):
-                if rest := "".join(call.held) or ("" if call.said else "{}"):
+                nothing = "{}" if event.reason == "tool_calls" and not call.said else ""
+                if rest := "".join(call.held) or nothing:
                     yield ToolCall(index, arguments=rest)
         yield event
 
