@@ -11,6 +11,7 @@ from typing import Final
 
 from parley.catalog import Upstream
 from parley.configuration.families.anthropic import AnthropicSettings, anthropic
+from parley.configuration.families.claude_web import ClaudeWebSettings, claude_web
 from parley.configuration.families.flowgpt import FlowGPTSettings, flowgpt
 from parley.configuration.families.gemini import GeminiSettings, gemini
 from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
@@ -26,6 +27,7 @@ class Environment(
     HuggingFaceSettings,
     H2oGPTeSettings,
     GPTOmniSettings,
+    ClaudeWebSettings,
     FlowGPTSettings,
     SparkSettings,
     GeminiSettings,
@@ -39,6 +41,7 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     huggingface,
     h2ogpte,
     gptomni,
+    claude_web,
     flowgpt,
     spark,
     gemini,

@@ -30,15 +30,20 @@ class Key:
 
     def __init__(self, pasted: str) -> None:
         self._pasted = pasted.strip()
-        self._bare = not re.match(r"[^=;\s]+=", self._pasted)
+        self._bare = self._pasted.startswith("sk-") or "=" not in self._pasted
         self._jar = Jar(f"{SESSION}={self._pasted}" if self._bare else self._pasted)
 
     def __getitem__(self, name: str) -> str:
         return self._jar[name]
 
+    @property
+    def complete(self) -> bool:
+        """Whether there is a session key in it."""
+        return bool(self._jar[SESSION])
+
     def header(self, *, whole: bool) -> str:
         """The Cookie header: what the service needs, or all that was pasted. Raises CredentialRejected."""
-        if not self._jar[SESSION]:
+        if not self.complete:
             raise CredentialRejected(f"The cookie has no '{SESSION}' in it.")
         if whole:
             return self._jar.header

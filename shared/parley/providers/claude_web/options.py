@@ -10,8 +10,6 @@ from parley.catalog import Upstream
 from parley.dialects.claude_web import LOCALES, Effort, Manner
 
 SITE: Final = "https://claude.ai"
-MODELS: Final = ("claude-sonnet-4-5-20250929", "claude-opus-4-1-20250805", "claude-haiku-4-5-20251001")
-"""What most accounts have; the application has no list of models to ask for."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

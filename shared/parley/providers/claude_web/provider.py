@@ -265,7 +265,7 @@ class ClaudeWeb:
 def _roll(lease: Lease, site: Site, reply: Reply) -> None:
     """Keep a session that the site prolonged: the vault takes it unless it has a newer one."""
     if (renewed := site.key.rolled(reply.set_cookies)) is not None:
-        lease.renewed = {**site.credential.parts, "value": Secret(renewed)}
+        lease.renewed = {**site.credential.parts, site.part: Secret(renewed)}
 
 
 async def _refused(reply: Reply) -> Failure | None:

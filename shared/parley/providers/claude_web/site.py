@@ -58,7 +58,12 @@ class Site:
     @property
     def key(self) -> dialect.Key:
         """The cookie as it was pasted, or renewed since."""
-        return dialect.Key(self.credential.part())
+        return dialect.Key(self.credential.part(self.part))
+
+    @property
+    def part(self) -> str:
+        """How the cookie is called among the parts of the credential."""
+        return "cookie" if "cookie" in self.credential.parts else "value"
 
     @asynccontextmanager
     async def ask(
