@@ -19,6 +19,7 @@ from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
 from parley.configuration.families.openai import OpenAISettings, openai
 from parley.configuration.families.spark import SparkSettings, spark
+from parley.configuration.families.zhipu import ZhipuSettings, zhipu
 
 
 class Environment(
@@ -31,6 +32,7 @@ class Environment(
     FlowGPTSettings,
     SparkSettings,
     GeminiSettings,
+    ZhipuSettings,
 ):
     """Every setting there is. Fields are the environment's names in lower case."""
 
@@ -45,5 +47,6 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     flowgpt,
     spark,
     gemini,
+    zhipu,
 )
 """In the order of the configuration: a bare model name goes to the first upstream that has it."""
