@@ -54,13 +54,16 @@ class Cleaner:
 
     def _judged(self) -> str:
         """The words that follow the label, or all of them when there will be no label, or none yet."""
+        begun = self._held.lstrip()[: len(_BOLD)]
+        if self._strict and not _BOLD.startswith(begun):
+            return self._let_go()
         before, label, _ = self._held[: self._limit].partition(LABEL)
         if label:
             words, self._held = self._held[len(before) + len(label) :], ""
             self._state = _State.TRIM
             return words
-        begun = self._held.lstrip()[: len(_BOLD)]
-        if len(self._held) < self._limit and not (self._strict and not _BOLD.startswith(begun)):
-            return ""
+        return self._let_go() if len(self._held) >= self._limit else ""
+
+    def _let_go(self) -> str:
         self._state = _State.PASS
         return self.finish()
