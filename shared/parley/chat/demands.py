@@ -1,13 +1,14 @@
 """What a prompt demands of an upstream, beyond words: each demand with the parameter that makes it.
 
-A demand that an upstream cannot meet is a 400 naming the parameter; tuning knobs are no demands and are dropped by the
-dialects (`upstreams/openai.md` section 4, last rule). A value equal to the API's default demands nothing.
+A demand that an upstream cannot meet is a 400 naming the parameter; knobs that merely tune are no demands, and a
+provider declares which of them it drops (`upstreams/openai.md` section 4, last rule). A value equal to the API's
+default demands nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from parley.chat.prompt import Assistant, AudioPart, FilePart, Function, ImagePart, Message, Prompt, Tool
 from parley.errors import UnsupportedParameter
@@ -27,9 +28,31 @@ Feature = Literal[
     "stop",
     "max_tokens",
     "usage",
+    "reasoning",
 ]
 """`stop` and `max_tokens` are special: where an upstream lacks them, the gateway enforces them itself; `usage` means
-that it says how many tokens it used, which the gateway otherwise counts. These three are never demanded."""
+that it says how many tokens it used, which the gateway otherwise counts; `reasoning`, that it tells its thoughts apart
+from its answer. These four are never demanded."""
+
+KNOBS: Final = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "seed",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "verbosity",
+    "prediction",
+    "service_tier",
+    "store",
+    "metadata",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+)
+"""What merely tunes: a provider drops, sends, or (where that would change what is paid for) refuses it by name."""
 
 
 def demands(prompt: Prompt) -> Iterator[tuple[Feature, str]]:

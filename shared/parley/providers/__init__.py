@@ -35,6 +35,9 @@ class Provider(Protocol):
     """Answers prompts. What else it can do is in `parley.providers.optional`."""
 
     features: frozenset[Feature]
+    """What the upstream honours. What is not here is refused by name, enforced or counted by the gateway itself."""
+    drops: frozenset[str]
+    """Knobs of a request (`parley.chat.demands.KNOBS`) that are accepted and not sent."""
 
     def __hash__(self) -> int: ...
 

@@ -89,6 +89,8 @@ class Anthropic:
             opening=options.opening,
         )
         self._shown = options.thoughts == "shown"
+        if self._shown:
+            self.features |= {"reasoning"}
         self._headers = {
             "accept": "text/event-stream",
             "content-type": "application/json",

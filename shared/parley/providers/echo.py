@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from parley.catalog import Upstream
-from parley.chat.demands import Feature
+from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Events, Stop, Text, Usage
 from parley.chat.prompt import Prompt, User, text_of
 from parley.clock import sleep
@@ -29,6 +29,7 @@ class Echo:
     """Needs no credential and no network."""
 
     features: frozenset[Feature] = frozenset({"usage"})
+    drops: frozenset[str] = frozenset(KNOBS) - {"metadata"}
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         pass

@@ -14,7 +14,7 @@ import msgspec
 from aiolimiter import AsyncLimiter
 
 from parley.catalog import Upstream
-from parley.chat.demands import Feature
+from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.dialects import gptomni as dialect
@@ -47,6 +47,7 @@ class GPTOmni:
     """Speaks to gptomni.ai."""
 
     features: frozenset[Feature] = frozenset()
+    drops: frozenset[str] = frozenset(KNOBS)
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._options = msgspec.convert(dict(upstream.options), Options)

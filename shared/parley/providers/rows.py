@@ -15,7 +15,7 @@ from parley.chat.demands import Feature
 from parley.dialects.openai import Rules, Verdict
 
 WORDS: Final[frozenset[Feature]] = frozenset(
-    {"stop", "max_tokens", "usage", "tools", "json_object", "json_schema", "images"}
+    {"stop", "max_tokens", "usage", "tools", "json_object", "json_schema", "images", "reasoning"}
 )
 """What most of them honour."""
 ALL: Final[frozenset[Feature]] = WORDS | {
@@ -56,7 +56,8 @@ class Row:
 
 
 ROWS: Final[dict[str, Row]] = {
-    "openai": Row("https://api.openai.com/v1", Rules(pads=True)),
+    # It thinks, and does not tell what.
+    "openai": Row("https://api.openai.com/v1", Rules(pads=True), ALL - {"reasoning"}),
     # Relays such as openai-sb and one-api, and any other server: what is asked is passed on as it is.
     "openai-compatible": Row("", Rules(developer=False, extra_content=True)),
     "huggingface": Row(
@@ -78,7 +79,7 @@ ROWS: Final[dict[str, Row]] = {
             drops=OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "user"},
             strict_tools=False,
         ),
-        WORDS - {"images", "stop"},  # the gateway sees to `stop` itself
+        WORDS - {"images", "stop", "reasoning"},  # the gateway sees to `stop` itself
     ),
     "deepseek": Row(
         "https://api.deepseek.com/v1",

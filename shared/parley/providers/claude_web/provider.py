@@ -70,7 +70,7 @@ class Chat:
 class ClaudeWeb:
     """Speaks to the web application of claude.ai."""
 
-    features: frozenset[Feature] = frozenset()
+    features: frozenset[Feature] = frozenset({"reasoning"})
     drops: frozenset[str] = frozenset(
         {
             "temperature",

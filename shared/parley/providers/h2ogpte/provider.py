@@ -9,7 +9,7 @@ import uuid
 from typing import Final
 
 from parley.catalog import Upstream
-from parley.chat.demands import Feature
+from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.dialects import h2ogpte as dialect
@@ -57,6 +57,7 @@ class H2oGPTe:
     """Speaks to one h2oGPTe server."""
 
     features: frozenset[Feature] = frozenset({"json_object", "json_schema", "max_tokens", "usage"})
+    drops: frozenset[str] = frozenset(KNOBS) - {"temperature", "top_p", "seed", "reasoning_effort"}
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._upstream = upstream

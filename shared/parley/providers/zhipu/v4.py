@@ -20,7 +20,7 @@ from parley.transports import Net
 
 _BASE: Final = "https://open.bigmodel.cn/api/paas/v4"
 _FEATURES: Final[frozenset[Feature]] = frozenset(
-    {"max_tokens", "usage", "tools", "images", "audio_input", "json_object"}
+    {"max_tokens", "usage", "tools", "images", "audio_input", "json_object", "reasoning"}
 )
 """`stop` is the gateway's: the platform takes one sequence at most."""
 
@@ -44,7 +44,9 @@ class Zhipu:
     def __init__(self, upstream: Upstream, net: Net) -> None:
         refuse_what_is_no_key(upstream)
         options = msgspec.convert(dict(upstream.options), Options)
-        self.features = _FEATURES | {"json_schema"} if options.json_schema == "told" else _FEATURES
+        self.features: frozenset[Feature] = (
+            _FEATURES | {"json_schema"} if options.json_schema == "told" else _FEATURES
+        )
         self._taste = Taste(options.json_schema, options.forced_tools)
         self._options = options
         self._upstream = upstream
