@@ -44,9 +44,7 @@ class Zhipu:
     def __init__(self, upstream: Upstream, net: Net) -> None:
         refuse_what_is_no_key(upstream)
         options = msgspec.convert(dict(upstream.options), Options)
-        self.features: frozenset[Feature] = (
-            _FEATURES | {"json_schema"} if options.json_schema == "told" else _FEATURES
-        )
+        self.features: frozenset[Feature] = _FEATURES | {"json_schema"} if options.json_schema == "told" else _FEATURES
         self._taste = Taste(options.json_schema, options.forced_tools)
         self._options = options
         self._upstream = upstream
