@@ -25,7 +25,7 @@ Settings (`Emulator.set`):
     finish_after 0          seconds that an answer goes on when its reader has left
     create_status 201
 
-Faults (params in brackets):
+Faults (params in brackets); those of the first paragraph and `hang` strike any call unless they are told a route:
 
     session_invalid (403 or `status`), authentication_error, redirect_login (`location`), org_disabled (400 or
     `status`), cloudflare_403, cloudflare_503, cloudflare_200, quota (`resets_in` seconds or null, `per_model`,

@@ -24,6 +24,9 @@ from .settings import Settings, read_settings
 DELIVERIES = ("hang", "slow_first_byte", "bytewise", "stall", "reset", "cut", "gzip")
 NAMES = frozenset({*REFUSALS, *frames.TWISTS, *frames.SPELLINGS, *DELIVERIES, "already", "roll", "blank"})
 
+_ANYWHERE = frozenset({*REFUSALS, "hang"})
+"""What a fault that names no route does to calls that are no questions; the other faults are of answers."""
+
 _CHATS = re.compile(r"/api/organizations/(?P<org>[^/]+)/chat_conversations(?:/(?P<chat>[^/]+))?(?:/(?P<more>\w+))?")
 _ROUTES = {
     ("POST", False, None): "create",
@@ -100,7 +103,8 @@ class Service:
         route, org, chat = _find(request)
         key = _cookies(request).get("sessionKey", "")
         account = self.settings.keys.get(key, "")
-        fault = self.stage.fault(route, account) or Fault("")
+        among = None if route == "completion" else _ANYWHERE
+        fault = self.stage.fault(route, account, among) or Fault("")
         visit = Visit(request, route, org, chat, key, account, await request.read(), fault, [])
         with self.visits.of(account, request):
             headers = {name.lower(): value for name, value in request.headers.items()}
