@@ -124,12 +124,12 @@ class Decoder:
         block = self._blocks[index] = _Block(given["type"])
         match block.kind:
             case "text" if given.get("text"):
-                return [Text(given["text"])]
+                return [Text(_word(given["text"]))]
             case "thinking":
-                block.signature.append(given.get("signature") or "")
-                return self._thought(block, given.get("thinking") or "")
+                block.signature.append(_word(given.get("signature") or ""))
+                return self._thought(block, _word(given.get("thinking") or ""))
             case "redacted_thinking":
-                return self._sign({"type": "redacted_thinking", "data": given["data"]})
+                return self._sign({"type": "redacted_thinking", "data": _word(given["data"])})
             case "tool_use":
                 block.given = given.get("input")
                 if given["name"] == self._answer_tool:
@@ -137,7 +137,8 @@ class Decoder:
                     self._answered = True
                     return []
                 block.call, self._calls = self._calls, self._calls + 1
-                return [ToolCall(block.call, given.get("id") or f"call_{secrets.token_hex(12)}", given["name"])]
+                called = given.get("id") or f"call_{secrets.token_hex(12)}"
+                return [ToolCall(block.call, _word(called), _word(given["name"]))]
         return []
 
     def _delta(self, index: Any, delta: dict[str, Any]) -> list[Event]:
@@ -146,13 +147,13 @@ class Decoder:
             raise ValueError("a delta of a block that never began")
         match delta.get("type"):
             case "text_delta" if delta["text"] and block.kind == "text":
-                return [Text(delta["text"])]
+                return [Text(_word(delta["text"]))]
             case "thinking_delta":
-                return self._thought(block, delta["thinking"])
+                return self._thought(block, _word(delta["thinking"]))
             case "signature_delta":
-                block.signature.append(delta["signature"])
+                block.signature.append(_word(delta["signature"]))
             case "input_json_delta" if delta["partial_json"]:
-                return self._argue(block, delta["partial_json"])
+                return self._argue(block, _word(delta["partial_json"]))
         return []
 
     def _end(self, index: Any) -> list[Event]:
@@ -198,8 +199,8 @@ class Decoder:
         events = [event for index in list(self._blocks) for event in self._end(index)]  # some forget to end them
         details = delta.get("stop_details") or {}
         if reason == "refusal" and details.get("explanation"):
-            events.append(Refused(details["explanation"]))
-        finish = _FINISH.get(reason, "stop")
+            events.append(Refused(_word(details["explanation"])))
+        finish = _FINISH.get(_word(reason), "stop")
         if finish == "stop" and self._calls:
             finish = "tool_calls"
         elif finish == "tool_calls" and not self._calls:
@@ -219,3 +220,10 @@ class Decoder:
             return None
         fresh, written, read, spoken = (self._bill.get(name, 0) for name in _BILLED)
         return Usage(fresh + written + read, spoken, cached=read, reasoning=self._bill.get("thinking_tokens", 0))
+
+
+def _word(value: Any) -> str:
+    """The value, which must be a text. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError("a text is something else")
+    return value
