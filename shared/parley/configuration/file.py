@@ -32,6 +32,8 @@ from parley.settings import ConfigurationError, Settings
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _POOLED = {"h2ogpte"}
+_CONCURRENCY = {"claude-web": 1}
+"""Answers at a time per credential, where the file does not say and 'no limit' would harm the account."""
 
 
 class _Strict(BaseModel):
@@ -64,7 +66,7 @@ class UpstreamEntry(_Strict):
     guests: Annotated[int, Field(ge=0, le=20)] = 0
     models: list[str] = []
     default_model: str | None = None
-    concurrency: Annotated[int, Field(ge=0)] = 0
+    concurrency: Annotated[int, Field(ge=0)] | None = None
     per_minute: Annotated[int, Field(ge=0)] = 0
     timeouts: TimeoutsEntry = TimeoutsEntry()
     pool: PoolEntry | None = None
@@ -140,7 +142,7 @@ def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
         credentials=tuple(credentials),
         models=tuple(entry.models),
         default_model=entry.default_model,
-        concurrency=entry.concurrency,
+        concurrency=_CONCURRENCY.get(entry.provider, 0) if entry.concurrency is None else entry.concurrency,
         per_minute=entry.per_minute,
         timeouts=timeouts,
         pool=PoolPlan(pool.size, pool.age) if pool else None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from parley.catalog import Upstream
-from parley.chat.demands import Feature
+from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic
@@ -71,26 +71,7 @@ class ClaudeWeb:
     """Speaks to the web application of claude.ai."""
 
     features: frozenset[Feature] = frozenset({"reasoning"})
-    drops: frozenset[str] = frozenset(
-        {
-            "temperature",
-            "top_p",
-            "presence_penalty",
-            "frequency_penalty",
-            "logit_bias",
-            "seed",
-            "parallel_tool_calls",
-            "verbosity",
-            "prediction",
-            "service_tier",
-            "store",
-            "metadata",
-            "user",
-            "safety_identifier",
-            "prompt_cache_key",
-            "moderation",
-        }
-    )
+    drops: frozenset[str] = frozenset(KNOBS) - {"reasoning_effort"}
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._upstream = upstream

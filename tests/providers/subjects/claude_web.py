@@ -1,0 +1,59 @@
+"""claude.ai, by the session of a browser, which is told a whole conversation as one text."""
+
+from __future__ import annotations
+
+from . import Mishap, Report, StandIns, Subject
+
+
+def _told(report: Report) -> str:
+    """The question, and what else its conversation remembers: which must be nothing."""
+    assert report["branch"] == [], "a conversation was used twice"
+    return str(report["body"]["prompt"])
+
+
+SUBJECTS = (
+    Subject(
+        "claude-web",
+        "claude-web",
+        "claude-sonnet-4-5-20250929",
+        "claude-web",
+        {
+            "credentials": ["sk-ant-sid01-one"],
+            "models": ["claude-sonnet-4-5-20250929"],
+            "concurrency": 4,
+            "options": {"recovery_seconds": 0.3},
+        },
+        told=_told,
+    ),
+)
+
+STAND_INS: StandIns = {"claude-web": ("claude_web", {})}
+
+_ASKED = "completion"
+_LOST = {"bytes": 1500, "stored": False}
+_SOON = {"retry_after": 7}
+
+MISHAPS = {
+    "refused": (
+        Mishap("session_invalid", route=_ASKED),
+        Mishap("session_invalid", {"status": 401}, _ASKED),
+        Mishap("authentication_error", route=_ASKED),
+        Mishap("redirect_login", route=_ASKED),
+        Mishap("org_disabled", route=_ASKED),
+    ),
+    "throttled": (Mishap("throttle", _SOON, _ASKED), Mishap("throttle", {"retry_after": "date"}, _ASKED)),
+    "challenge page": (
+        Mishap("cloudflare_403", route=_ASKED),
+        Mishap("cloudflare_503", route=_ASKED),
+        Mishap("cloudflare_200", route=_ASKED),
+    ),
+    "broken off": (
+        Mishap("reset", _LOST, _ASKED),
+        Mishap("cut", _LOST, _ASKED),
+        Mishap("no_message_stop", {"stored": False}, _ASKED),
+    ),
+    "silent midway": (Mishap("stall", {"bytes": 1500}, _ASKED),),
+    "silent": (Mishap("hang", route=_ASKED),),
+    "empty": (Mishap("empty_body"), Mishap("only_pings"), Mishap("blank")),
+    "garbled": (Mishap("garbage_frame"), Mishap("not_object")),
+}
