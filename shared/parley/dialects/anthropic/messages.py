@@ -182,7 +182,7 @@ def _cached(part: Sequence[Any]) -> dict[str, Any]:
 
 def _thoughts(given: Mapping[str, Any], where: str) -> Iterator[Block]:
     """Signed thoughts, as our answer said them (`Decoder`) and the caller kept them."""
-    said = given.get("thinking_blocks") or ()
+    said = given.get("thinking_blocks") or []
     for position, block in enumerate(said if isinstance(said, list) else [said]):
         members = _THOUGHTS.get(block.get("type") or "") if isinstance(block, dict) else None
         if members is None or not all(isinstance(block.get(name), str) for name in members):
