@@ -26,6 +26,13 @@ _HOME: Final = "https://api.anthropic.com"
 _OAUTH: Final = "sk-ant-oat"
 """How tokens of a signed-in person begin; they are no API keys, and go as a Bearer."""
 _FEATURES: Final[frozenset[Feature]] = frozenset({"max_tokens", "usage", "tools", "images", "files", "json_schema"})
+_DROPS: Final = frozenset(
+    {
+        *("frequency_penalty", "presence_penalty", "logit_bias", "seed", "verbosity"),
+        *("service_tier", "store", "metadata", "prompt_cache_key"),
+    }
+)
+_SAMPLING: Final[dict[str, bool | None]] = {"auto": None, "keep": True, "drop": False}
 _LONGEST_LIST: Final = 50
 """Pages of the list of models that are read at most."""
 
@@ -55,40 +62,26 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
 class Anthropic:
     """Speaks the Messages API to one upstream."""
 
-    drops: frozenset[str] = frozenset(
-        {
-            "frequency_penalty",
-            "presence_penalty",
-            "logit_bias",
-            "seed",
-            "service_tier",
-            "store",
-            "metadata",
-            "verbosity",
-            "moderation",
-            "prompt_cache_key",
-            "prompt_cache_options",
-            "prompt_cache_retention",
-        }
-    )
-
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._upstream = upstream
         self._http = net.http
         options = msgspec.convert(dict(upstream.options), Options)
-        # `stop` is not among them: the API refuses blank sequences such as a newline. The gateway keeps them all, and
-        # those that are not blank end the answer upstream, too.
-        self.features: frozenset[Feature] = (
-            _FEATURES | {"json_object"} if options.json_object == "instruct" else _FEATURES
-        )
-        sampling = {"auto": None, "keep": True, "drop": False}[options.sampling]
+        sampling = False if options.version == "2026-10-21" else _SAMPLING[options.sampling]
         self._rules = Rules(
-            sampling=False if options.version == "2026-10-21" else sampling,
+            sampling=sampling,
             max_tokens=options.max_tokens,
             hoist=options.later_system == "hoist",
             opening=options.opening,
         )
         self._shown = options.thoughts == "shown"
+        # `stop` is not among them: the API refuses blank sequences such as a newline. The gateway keeps them all, and
+        # those that are not blank end the answer upstream, too.
+        self.features: frozenset[Feature] = (
+            _FEATURES
+            | ({"json_object"} if options.json_object == "instruct" else set())
+            | ({"reasoning"} if self._shown else set())
+        )
+        self.drops: frozenset[str] = _DROPS | ({"temperature", "top_p"} if sampling is False else set())
         if self._shown:
             self.features |= {"reasoning"}
         self._headers = {
