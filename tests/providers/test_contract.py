@@ -107,6 +107,7 @@ def test_tools_are_called_or_refused_by_name(world: World, name: str) -> None:
     whole, streamed = (world.listen(name, text, stream, tools=[TOOL]) for stream in (False, True))
     if "tools" in world.subjects[name].made.features:
         calls = [("get_weather", '{"town":"Zürich"}'), ("get_weather", '{"town":"Basel"}')]
+        calls = calls[:1] if world.subjects[name].one_call else calls
         assert whole.answer == streamed.answer
         assert [(name, json.loads(words)) for name, words in whole.calls] == [
             (name, json.loads(words)) for name, words in calls

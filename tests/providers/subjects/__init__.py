@@ -93,6 +93,8 @@ class Subject:
     """What makes its stand-in send an answer in the smallest of pieces: a fault, or settings."""
     waits: tuple[str, str] = ("first_delay", "piece_delay")
     """The stand-in's settings for seconds before an answer's first piece, and before each."""
+    one_call: bool = False
+    """Whether its service calls one tool an answer, however many it may."""
     excused: tuple[str, ...] = ("expired",)
     """Scenes that cannot happen to it."""
     slowly: Mapping[str, Any] = field(default_factory=dict)

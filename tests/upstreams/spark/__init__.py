@@ -31,8 +31,9 @@ Statistics beside the shared ones: `counts` (`socket`, `question`, `chat`, `refu
 `log` entries hold `credential`, `path`, `query`, `headers`, `frame` or `body`; `hangups` hold `at`, `credential`,
 `route`, `sent` (frames, or bytes), `close_code`.
 
-Faults (`Emulator.fault(NAME, times, **params)`); the routes are `socket` (the handshake), `question` (a frame that
-asks) and `chat` (HTTP), and must be named where a fault is in two lists; the credential is the app_id or the password.
+Faults (`Emulator.fault(NAME, times, **params)`); the routes are `socket` (the handshake; `socket/v3.5/chat`: of that
+version), `question` (a frame that asks) and `chat` (HTTP), and must be named where a fault is in two lists; the
+credential is the app_id or the password.
 
 At the handshake:
     unauthorized, no_credential, headers_list, bad_signature (401), clock (403): the vendor's own words

@@ -38,7 +38,7 @@ class Socket:
         desk.stage.note(
             "socket", credential=who, path=request.path, query=dict(query), headers=desk.headers_of(request)
         )
-        fault = desk.stage.fault("socket", who, HANDSHAKE)
+        fault = desk.stage.fault(f"socket{request.path}", who, HANDSHAKE)
         if fault is not None and (instead := await self._instead(fault, request)) is not None:
             return instead
         why = signature.complaint(request.path, query, desk.settings)
@@ -181,7 +181,7 @@ class _Talk:
         bits += [{"content": piece} for piece in said.pieces]
         if said.thoughts:
             bits = [{"reasoning_content": "", **bit} for bit in bits]
-        for name, arguments in said.calls:
+        for name, arguments in said.calls[:1]:  # the service never makes a second one
             call = {"content_type": "text", "function_call": {"name": name, "arguments": arguments}}
             bits.append(call if self._has("no_content") else {"content": "", **call})
         if self._has("single"):
