@@ -18,7 +18,7 @@ from parley.chat.demands import Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.dialects.gemini import DROPS, Decoder, Manner, encode, failure_of, path_of, remedied
-from parley.errors import UpstreamFailure, UpstreamMalformed
+from parley.errors import Failure, UpstreamFailure, UpstreamMalformed
 from parley.leases import Credential, Lease, Place
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, Lines
@@ -77,6 +77,7 @@ class Gemini:
             "json_schema",
             "n",
             "logprobs",
+            "reasoning",
         }
     )
     drops = DROPS
@@ -175,9 +176,8 @@ async def _read(body: Body, response: httpx.Response) -> Events:
             for event in body.feed(chunk):
                 yield event
     except UpstreamFailure:
-        if not body.ended:
+        if not body.ended:  # nothing that goes wrong behind the last word takes it back
             raise
-        # Every candidate has said its last word: nothing that goes wrong behind it takes that back.
     for event in body.finish():
         yield event
 
@@ -231,7 +231,11 @@ class Body:
             self._size -= sum(map(len, self._data))
             self._data = []
             if payload:
-                yield from self._decoder.feed(payload)
+                try:
+                    yield from self._decoder.feed(payload)
+                except Failure:
+                    if not self.ended:
+                        raise
 
     def _keep(self, where: list[bytes], line: bytes) -> None:
         self._size += len(line)

@@ -1,4 +1,4 @@
-"""GEMINI_*: Google's Gemini API. GOOGLE_API_KEY and GOOGLE_GENAI_API_VERSION are the names of the vendor's own client."""
+"""GEMINI_*: Google's Gemini API. GOOGLE_API_KEY and GOOGLE_GENAI_API_VERSION are names of the vendor's own client."""
 
 from __future__ import annotations
 
