@@ -34,6 +34,7 @@ from parley.errors import (
 DUPLICATE_ID: Final = "duplicate_request_id"
 """Our code for: a request of this `request_id` was answered before."""
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
 _LONGEST_TEXT: Final = 500
 _TOO_LARGE: Final = 435
 _BEIJING: Final = timezone(timedelta(hours=8))
@@ -68,14 +69,14 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     return openai.failure_of(status, headers, body)
 
 
-def failure_in(chunk: dict[str, Any]) -> Failure | None:
+def failure_in(chunk: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> Failure | None:
     """The failure that a chunk, or a body that came with status 200, says in the place of words, if any."""
     if chunk.get("error") or chunk.get("success") is False:
-        said = _read(chunk, None, None)
+        said = _read(chunk, None, retry_after(headers))
         if (judge := _CODES.get(said.code)) is not None:
             return judge(said)
         if said.code.isdigit() and 400 <= int(said.code) < 600:  # the front's own way: a status in the body
-            return failure_of(int(said.code), {}, msgspec.json.encode(chunk))
+            return failure_of(int(said.code), headers, msgspec.json.encode(chunk))
         return openai.failure_said(chunk)
     return None
 

@@ -129,7 +129,7 @@ class Decoder:
             body = b"\n".join(self._whole).strip()
             if body.startswith(b"<"):
                 raise failure_of(502, self._headers, body)
-            return _unary(body)
+            return _unary(body, self._headers)
         events = [] if self.done else self._dispatch()
         if not (self._begun or events):
             raise UpstreamEmpty("The upstream's answer is empty.")
@@ -139,7 +139,7 @@ class Decoder:
         event, data, meta = self._event, b"\n".join(self._data), self._meta
         self._event, self._data, self._meta = b"", [], b""
         if event == b"error":
-            raise failure_in(_object(data) or {}) or UpstreamBroken("The upstream failed.")
+            raise failure_in(_object(data) or {}, self._headers) or UpstreamBroken("The upstream failed.")
         if event not in (b"add", b"interrupted", b"finish"):
             return []
         try:
@@ -168,12 +168,12 @@ def unquoted(content: str) -> str:
     return content.strip()
 
 
-def _unary(body: bytes) -> list[Event]:
+def _unary(body: bytes, headers: Mapping[str, str]) -> list[Event]:
     said = _object(body)
     if said is None:
         raise UpstreamMalformed("The upstream's answer is not JSON.")
     try:
-        if (failure := failure_in(said)) is not None:
+        if (failure := failure_in(said, headers)) is not None:
             raise failure
         content = said["data"]["choices"][0]["content"]
         return [Text(unquoted(content)), Stop("stop"), *_usage(said["data"])]
