@@ -76,11 +76,9 @@ class Anthropic:
         self._shown = options.thoughts == "shown"
         # `stop` is not among them: the API refuses blank sequences such as a newline. The gateway keeps them all, and
         # those that are not blank end the answer upstream, too.
-        self.features: frozenset[Feature] = (
-            _FEATURES
-            | ({"json_object"} if options.json_object == "instruct" else set())
-            | ({"reasoning"} if self._shown else set())
-        )
+        self.features: frozenset[Feature] = _FEATURES
+        if options.json_object == "instruct":
+            self.features |= {"json_object"}
         self.drops: frozenset[str] = _DROPS | ({"temperature", "top_p"} if sampling is False else set())
         if self._shown:
             self.features |= {"reasoning"}
