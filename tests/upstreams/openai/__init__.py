@@ -11,8 +11,10 @@ It offers `POST /v1/chat/completions`, `GET /v1/models` and `GET /v1/models/{id}
 
 Settings (`Emulator.set`):
 
-    dialect "openai" | "huggingface"    the second: suffixes of model names, string errors, `reasoning`, `eos_token`,
-                                        the provider's own id in `model`, usage on the last chunk, ids that are not ours
+    dialect "openai"                    who is played at /v1. "huggingface": suffixes of model names, string errors,
+                                        `reasoning`, `eos_token`, the provider's own id in `model`, usage on the last
+                                        chunk, ids that are not ours. A look-alike's name: its fields, limits, errors
+                                        and oddities (lookalikes.py). Each but "openai" is at /NAME/v1 besides, always
     keys, powerless_keys                who may call; who is refused with 403 (huggingface: hf_nopermission)
     models, any_model, reasoning_models, hf_models {name: [provider]}, failing_providers
     strict true                         refuse what the vendor refuses (rules.py): 400s, in huggingface also 422s
@@ -41,7 +43,8 @@ Refusals. All take `status`, `message`, `type`, `code`, `param`, `retry_after`, 
     model_not_found, unknown_url, rate_limit, rate_limit_tokens, insufficient_quota, credit_balance_exhausted,
     server_error, overloaded, slow_down, html (502), hf_model_not_found, hf_model_not_supported, hf_unauthorized,
     hf_credits (402), hf_permission, hf_not_found, hf_too_large, hf_template, hf_validation, hf_generation (424),
-    hf_rate_limit, hf_trouble, hf_loading (503, `estimated_time`), hf_overloaded (529)
+    hf_rate_limit, hf_trouble, hf_loading (503, `estimated_time`), hf_overloaded (529), and every look-alike's
+    NAME_no_key, NAME_wrong_key, NAME_quota, NAME_rate, NAME_model, NAME_path, NAME_request (accent_errors.py)
 
 Whole answers replaced (the request was right):
     raw (`text` or `hex`, `status`, `content_type`, `headers`): these very bytes
@@ -56,10 +59,13 @@ What chunks say (those with * also change a unary completion):
     finish_empty*, finish_with_text, finish_twice, finish_stop* (although tools were called), finish_eos_token*,
     no_finish*, delta_null, delta_missing, choices_null, choices_missing, created_text*, created_float*, id_empty*,
     model_empty*, model_internal*, obfuscation, long_line* (`bytes`, 1 MiB unless told),
+    usage_in_choice, tool_whole_index_0, tool_ids_by_function, native_finish_reason, stop_reason, thoughts_null,
+    timings,
     error_frame (after `chunks` chunks, 2 unless told; `error` any JSON, `more` keys beside it such as error_type)
 
 How a stream is framed:
-    crlf, cr, comments, multiline_data, no_space, done_no_space, done_blanks, done_twice, no_done, no_final_blank,
+    crlf, cr, comments, processing,
+    multiline_data, no_space, done_no_space, done_blanks, done_twice, no_done, no_final_blank,
     no_done_no_final_blank (the last chunk lacks its blank line), bom, event_ping, empty_data, event_named, id_lines,
     retry_line, line_separators (raw U+2028, U+2029, U+0085 in the text), garbage_frame
 

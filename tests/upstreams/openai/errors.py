@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .accent_errors import ACCENTED
 from .refusal import Refused
 
 Params = dict[str, Any]
@@ -141,6 +142,8 @@ def refusal(name: str, params: Params) -> Refused:
     """The refusal of this name; `params` may replace any part of it."""
     kind, code, param = INVALID, None, None
     shape, more = "openai", {}
+    if name in ACCENTED:
+        return refusal("status", {**ACCENTED[name], **params})
     if name in ENVELOPES:
         status, message, kind, code, param = ENVELOPES[name]
     else:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..delivery import FOREVER, Delivery
+from .accent_errors import ACCENTED
 from .errors import ENVELOPES, OTHERS, refusal
 from .frames import FRAMES
 from .refusal import HTML
@@ -85,7 +86,7 @@ DELIVERIES: dict[str, Callable[[Params], dict[str, Any]]] = {
 # These change the answer as a whole and are done by the service itself.
 WHOLE = {"wrong_content_type", "json_for_stream", "stream_for_json", "hf_other_provider"}
 
-NAMES = frozenset({*ENVELOPES, *OTHERS, *BODIES, *DELIVERIES, *FRAMES, *CHUNK_TWISTS, *UNARY_TWISTS, *WHOLE})
+NAMES = frozenset({*ENVELOPES, *OTHERS, *ACCENTED, *BODIES, *DELIVERIES, *FRAMES, *CHUNK_TWISTS, *UNARY_TWISTS, *WHOLE})
 
 
 class Plan(msgspec.Struct):
@@ -97,7 +98,7 @@ class Plan(msgspec.Struct):
     def raise_refusal(self) -> None:
         """Refuse, if this plan says so."""
         for name in self.names:
-            if name in ENVELOPES or name in OTHERS:
+            if name in ENVELOPES or name in OTHERS or name in ACCENTED:
                 raise refusal(name, self.params)
 
     def replaced(self) -> Replaced | None:

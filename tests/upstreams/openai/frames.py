@@ -88,6 +88,7 @@ FRAMES: dict[str, Callable[[Frames, Params], Frames]] = {
     "event_named": _each(lambda frame: "event: message\n" + frame),
     "id_lines": _numbered,
     "comments": _between(": keep-alive\n\n", ":\n"),
+    "processing": _between(": OPENROUTER PROCESSING\n\n"),
     "event_ping": _between("event: ping\n\n"),
     "empty_data": _between("data:\n\n"),
     "retry_line": lambda frames, _: [(0.0, "retry: 5\n\n"), *frames],

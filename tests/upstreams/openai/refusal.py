@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Shape = Literal["openai", "string", "detail", "message", "text", "html", "empty"]
+Shape = Literal["openai", "string", "detail", "message", "numbered", "bare", "text", "html", "empty"]
 
 HTML = """<!DOCTYPE html>
 <html><head><title>{status}</title></head>
@@ -54,6 +54,10 @@ class Refused(Exception):
                 return _json({"detail": self.message, **self.more})
             case "message":
                 return _json({"message": self.message, **self.more})
+            case "numbered":
+                return _json({"error": {"message": self.message, "code": self.status, **self.more}})
+            case "bare":
+                return _json(self.message)
             case "text":
                 return "text/plain; charset=utf-8", self.message.encode()
             case "html":

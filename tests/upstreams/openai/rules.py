@@ -93,8 +93,7 @@ def parse(raw: bytes, content_type: str) -> Body:
 
 def check(body: Body, settings: Settings) -> None:
     """Raise the first refusal, if there is one."""
-    rules = _hf_rules if settings.speaks_hf else _openai_rules
-    for refusal in rules(body, settings):
+    for refusal in (_hf_rules if settings.speaks_hf else _openai_rules)(body, settings):
         raise refusal
 
 
@@ -105,16 +104,17 @@ def _bad(param: str | None, message: str, code: str | None = None) -> Refused:
 def _openai_rules(body: Body, settings: Settings) -> Iterator[Refused]:
     for name in body.keys() - KNOWN:
         yield _bad(name, f"Unrecognized request argument supplied: {name}", "unknown_parameter")
-    yield from _plain_values(body)
+    yield from plain_values(body)
     yield from _messages(body)
     yield from _tools(body)
-    yield from _together(body)
+    yield from together(body)
     yield from _format(body)
     if body["model"] in settings.reasoning_models:
         yield from _reasoner(body)
 
 
-def _plain_values(body: Body) -> Iterator[Refused]:
+def plain_values(body: Body) -> Iterator[Refused]:
+    """Types and ranges."""
     for name in ("model", "messages"):
         if name not in body:
             yield _bad(name, f"Missing required parameter: '{name}'.", "missing_required_parameter")
@@ -146,11 +146,12 @@ def _messages(body: Body) -> Iterator[Refused]:
     if not body["messages"]:
         yield _bad("messages", "Invalid 'messages': empty array.", "invalid_value")
     for index, message in enumerate(body["messages"]):
-        yield from _message(f"messages[{index}]", message)
-    yield from _answered(body["messages"])
+        yield from of_message(f"messages[{index}]", message)
+    yield from answered(body["messages"])
 
 
-def _message(at: str, message: Any) -> Iterator[Refused]:
+def of_message(at: str, message: Any) -> Iterator[Refused]:
+    """One message, by its role."""
     if not isinstance(message, dict):
         yield _bad(at, f"Invalid type for '{at}': expected an object.", "invalid_type")
         return
@@ -216,7 +217,7 @@ def _call(at: str, call: Any) -> Iterator[Refused]:
         yield _bad(f"{at}.function", f"Invalid '{at}.function'.", "invalid_type")
 
 
-def _answered(messages: list[Any]) -> Iterator[Refused]:
+def answered(messages: list[Any]) -> Iterator[Refused]:
     """Every tool call is answered before somebody else speaks, and nobody answers what was not called."""
     open_ids: set[str] = set()
     for index, message in enumerate([*messages, {"role": "end"}]):
@@ -276,7 +277,8 @@ def _tools(body: Body) -> Iterator[Refused]:
         yield _bad("tool_choice", "Invalid value for 'tool_choice.type'.", "invalid_value")
 
 
-def _together(body: Body) -> Iterator[Refused]:
+def together(body: Body) -> Iterator[Refused]:
+    """Fields that need or forbid one another."""
     if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
         yield _bad("max_tokens", "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
     options = body.get("stream_options")
@@ -360,7 +362,7 @@ def _reasoner(body: Body) -> Iterator[Refused]:
 
 def _hf_rules(body: Body, _: Settings) -> Iterator[Refused]:
     """Providers behind the router are laxer with unknown fields, and stricter with a few that OpenAI knows."""
-    yield from _plain_values(body)
+    yield from plain_values(body)
     if (body.get("n") or 1) > 1:
         yield _bad("n", "'n' greater than 1 is not supported by this provider.", "unsupported_parameter")
     if (body.get("top_logprobs") or 0) > 5:
@@ -372,8 +374,8 @@ def _hf_rules(body: Body, _: Settings) -> Iterator[Refused]:
             continue
         for name in message.keys() - (MESSAGE_KEYS[role] | {"tool_call_id"}):
             yield _unprocessable(f"messages[{index}]: extra fields not permitted: {name}")
-        yield from _message(f"messages[{index}]", message)
-    yield from _answered(body["messages"])
+        yield from of_message(f"messages[{index}]", message)
+    yield from answered(body["messages"])
     for tool in body.get("tools") or ():
         if tool.get("type") != "function":
             yield _unprocessable("tools: only functions are supported")

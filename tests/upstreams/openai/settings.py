@@ -15,6 +15,23 @@ HF_MODELS = {
 }
 
 
+Dialect = Literal[
+    "openai",
+    "huggingface",
+    "deepseek",
+    "moonshot",
+    "openrouter",
+    "siliconflow",
+    "qwen",
+    "ark",
+    "ollama",
+    "vllm",
+    "llama.cpp",
+    "relay",
+]
+"""Who is played at `/v1`; every other one but the first is always at `/NAME/v1`."""
+
+
 class Rate(msgspec.Struct, forbid_unknown_fields=True):
     """So many requests in so many seconds, for each key."""
 
@@ -25,7 +42,7 @@ class Rate(msgspec.Struct, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """All settings and their defaults."""
 
-    dialect: Literal["openai", "huggingface"] = "openai"
+    dialect: Dialect = "openai"
     keys: list[str] = msgspec.field(default_factory=KEYS.copy)
     powerless_keys: list[str] = msgspec.field(default_factory=["hf_nopermission"].copy)
     models: list[str] = msgspec.field(default_factory=MODELS.copy)

@@ -30,10 +30,14 @@ class Frame(msgspec.Struct):
     obfuscation: bool
     first_delay: float
     piece_delay: float
+    plain: bool = False  # without what only OpenAI says: a tier, a refusal that is null, usage that is null
+    more: Body = {}  # keys beside `choices`
 
     def top(self, kind: str) -> Body:
         """The keys beside `choices`."""
         shared = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        if self.plain:
+            return shared | self.more
         return shared | (
             {"system_fingerprint": ""} if self.hf else {"service_tier": "default", "system_fingerprint": "fp_demo"}
         )
@@ -94,7 +98,7 @@ def chunks(frame: Frame, answers: list[Answer]) -> Iterator[Paced]:
 def _message(frame: Frame, answer: Answer) -> Body:
     text = "".join(answer.pieces)
     message: Body = {"role": "assistant", "content": text if text or not (answer.calls or answer.refusal) else None}
-    if not frame.hf:
+    if not (frame.hf or frame.plain):
         message |= {"refusal": "".join(answer.refusal) or None, "annotations": []}
     if answer.thoughts:
         message[frame.thought_key] = "".join(answer.thoughts)
@@ -110,7 +114,7 @@ def _spoken(call: Call) -> Body:
 
 
 def _deltas(frame: Frame, answer: Answer) -> Iterator[Body]:
-    opening: Body = {"role": "assistant", "content": ""} | ({} if frame.hf else {"refusal": None})
+    opening: Body = {"role": "assistant", "content": ""} | ({} if frame.hf or frame.plain else {"refusal": None})
     rest = chain(
         ({frame.thought_key: piece} for piece in answer.thoughts),
         ({"content": piece} for piece in answer.pieces),
@@ -140,7 +144,7 @@ def _chunk(frame: Frame, index: int, delta: Body, finish: str | None = None) -> 
     refusal = [delta["refusal"]] if delta.get("refusal") else []
     choice = {"index": index, "delta": delta, "logprobs": _logprobs(frame, pieces, refusal), "finish_reason": finish}
     made = {**frame.top("chat.completion.chunk"), "choices": [choice]}
-    if frame.include_usage and not frame.hf:
+    if frame.include_usage and not (frame.hf or frame.plain):
         made["usage"] = None
     if frame.obfuscation:
         made["obfuscation"] = "x" * max(1, 24 - len(json.dumps(delta)) % 24)

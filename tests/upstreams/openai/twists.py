@@ -264,6 +264,46 @@ def _long_line(chunks: list[Paced], params: Params) -> list[Paced]:
     return chunks
 
 
+def _usage_in_choice(chunks: list[Paced], _: Params) -> list[Paced]:
+    """Moonshot: in the last choice, too."""
+    bill = _bill(chunks)
+    for _wait, chunk in chunks:
+        for choice in chunk["choices"]:
+            if choice["finish_reason"]:
+                choice["usage"] = bill
+    return chunks
+
+
+def _whole_index_0(chunks: list[Paced], _: Params) -> list[Paced]:
+    """Every call in one piece, and each of them the first."""
+    kept = _whole_calls(chunks, as_object=False, index=True)
+    return _each_call(lambda call, _: call.update(index=0))(kept, {})
+
+
+def _ids_by_function(chunks: list[Paced], _: Params) -> list[Paced]:
+    def rename(call: Body, opens: bool) -> None:
+        if opens:
+            call["id"] = f"functions.{call[call['type']]['name']}:{call['index']}"
+
+    return _each_call(rename)(chunks, {})
+
+
+def _put_in_choices(**facts: Any) -> Twist:
+    return _each_choice(lambda choice, _: choice.update(facts))
+
+
+def _thoughts_null(choice: Body, _: int) -> None:
+    choice["delta"].setdefault("reasoning_content", None)
+
+
+def _timings(chunks: list[Paced], _: Params) -> list[Paced]:
+    bill = _bill(chunks)
+    cached = bill["prompt_tokens"] // 2
+    timings = {"cache_n": cached, "prompt_n": bill["prompt_tokens"] - cached, "predicted_n": bill["completion_tokens"]}
+    chunks[-1][1]["timings"] = timings
+    return chunks
+
+
 def _error_frame(chunks: list[Paced], params: Params) -> list[Paced]:
     """After `chunks` chunks (2 unless told) an error frame, then the stream ends."""
     error = params.get(
@@ -308,6 +348,13 @@ CHUNK_TWISTS: dict[str, Twist] = {
     "model_internal": _put(model="accounts/demo/models/demo-120b"),
     "obfuscation": _each_chunk(_obfuscation),
     "long_line": _long_line,
+    "usage_in_choice": _usage_in_choice,
+    "tool_whole_index_0": _whole_index_0,
+    "tool_ids_by_function": _ids_by_function,
+    "native_finish_reason": _put_in_choices(native_finish_reason=None),
+    "stop_reason": _put_in_choices(stop_reason=None),
+    "thoughts_null": _each_choice(_thoughts_null),
+    "timings": _timings,
     "error_frame": _error_frame,
 }
 

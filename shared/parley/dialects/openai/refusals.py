@@ -77,6 +77,8 @@ _STATUSES: Final[Mapping[int, Verdict]] = {
     529: "busy",
 }
 _NOT_THE_CALLERS: Final = frozenset({408, 409, 424, 425})
+_NOT_A_MODEL: Final = re.compile(r"\bmodel not exist|not a valid model id", re.IGNORECASE)
+"""DeepSeek's and OpenRouter's words for it; no code tells."""
 _LONGEST_WAIT: Final = 365 * 86400
 _RESET: Final = re.compile(r";\s*t=(\d{1,7})(?:\D|$)")
 
@@ -232,8 +234,11 @@ def _by_status(status: int, facts: _Facts) -> Failure:
 
 def _verdict_of(status: int, text: str) -> Verdict | None:
     """What a status says by itself."""
-    if status in (400, 422) and "maximum context length" in text:
-        return "too_long"
+    if status in (400, 422):
+        if "maximum context length" in text:
+            return "too_long"
+        if _NOT_A_MODEL.search(text):
+            return "no_model"
     return _STATUSES.get(status)
 
 
