@@ -64,6 +64,8 @@ class Accent:
     choices: frozenset[str] = frozenset({"none", "required", "named"})
     """What `tool_choice` may be, beside `auto`."""
     strict_tools: bool = True
+    developer: bool = False
+    """Whether it knows that role."""
     takes_thoughts: bool = False
     wants_thoughts: bool = False
     """Whether an assistant's call must come with the thoughts before it."""
@@ -114,6 +116,7 @@ ACCENTS: Final[dict[str, Accent]] = {
         | {"provider", "models", "route", "transforms", "reasoning_effort", "top_k", "min_p"},
         _says("openrouter"),
         formats=frozenset({"text", "json_object", "json_schema"}),
+        developer=True,
         thought_key="reasoning",
         usage=_cached_inside,
         twists=("native_finish_reason",),
@@ -158,7 +161,17 @@ ACCENTS: Final[dict[str, Accent]] = {
         more={"system_fingerprint": "fp_ollama"},
     ),
     "vllm": Accent(
-        _SAMPLING | {"n", "logit_bias", "parallel_tool_calls", "user", "top_k", "min_p", "chat_template_kwargs"},
+        _SAMPLING
+        | {
+            "n",
+            "logit_bias",
+            "parallel_tool_calls",
+            "user",
+            "reasoning_effort",
+            "top_k",
+            "min_p",
+            "chat_template_kwargs",
+        },
         _says("vllm"),
         most_n=128,
         formats=frozenset({"text", "json_object", "json_schema"}),
@@ -214,7 +227,7 @@ def listens(body: Body, settings: Settings) -> Iterator[Refused]:
 
 def _messages(accent: Accent, messages: list[Any], thinking: bool) -> Iterator[Refused]:
     for at, message in enumerate(messages):
-        if message.get("role") == "developer":
+        if message.get("role") == "developer" and not accent.developer:
             yield _no(accent, f"messages[{at}]: unknown role developer", "messages")
         thoughts = message.get("reasoning_content")
         if thoughts is not None and not accent.takes_thoughts:
