@@ -1,7 +1,7 @@
 """How long an answer may keep us waiting: for its first token, between tokens, in all.
 
-One timer per answer, re-armed only when it fires, so that a token costs two assignments. The timer cancels the task
-that waits, and the cancellation is turned into a Failure here: no time-out block ever surrounds a `yield`.
+One timer per answer, re-armed only when it fires, so that a token costs a few assignments. The timer cancels the task
+that waits; whoever catches that cancellation asks `verdict` whether it was ours, and which Failure it stands for.
 """
 
 from __future__ import annotations
@@ -9,74 +9,69 @@ from __future__ import annotations
 import asyncio
 
 from parley.catalog import Timeouts
-from parley.chat.events import Events
 from parley.errors import AnswerTimeout, Failure, FirstTokenTimeout, UpstreamStalled
 from parley.leases import Lease
 
 
-class _Watch:
-    def __init__(self, timeouts: Timeouts, lease: Lease) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.timeouts = timeouts
-        self.lease = lease
-        self.started = self.loop.time()
-        self.since = self.started
-        self.spoke = False
-        self.waiting: asyncio.Task[object] | None = None
-        self.failure: Failure | None = None
-        self.timer = self.loop.call_at(self._due(), self._look)
+class Patience:
+    """The patience with one answer. Begins at once; the task that makes it is the one that waits for events."""
 
-    def begin(self) -> None:
-        """The first token is here: from now on the shorter patience counts."""
-        self.spoke = True
-        self.since = self.loop.time()
-        self.timer.cancel()
-        self.timer = self.loop.call_at(self._due(), self._look)
+    __slots__ = ("_due_now", "_failure", "_lease", "_loop", "_since", "_spoke", "_started", "_task", "_timer", "_times")
+
+    def __init__(self, timeouts: Timeouts, lease: Lease) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._times = timeouts
+        self._lease = lease
+        # Asking for the task anew for each event would cost a system call.
+        self._task = asyncio.current_task()
+        self._since = self._started = self._loop.time()
+        self._spoke = False
+        self._due_now = True
+        self._failure: Failure | None = None
+        self._timer = self._loop.call_at(self._due(), self._look)
+
+    def hears(self) -> None:
+        """An event is here; until `waits`, what takes time is the caller, not the upstream."""
+        self._due_now = False
+        if not self._spoke:
+            self._spoke = True  # from now on the shorter patience counts
+            self._since = self._loop.time()
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._due(), self._look)
+
+    def waits(self) -> None:
+        """The next event is waited for."""
+        self._due_now = True
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+        self._timer.cancel()
+
+    def verdict(self) -> Failure | None:
+        """The Failure behind a cancellation of the task; None if somebody else cancelled it, too: a hang-up wins."""
+        if self._failure is None or self._task is None or self._task.uncancel() > 0:
+            return None
+        return self._failure
 
     def _due(self) -> float:
-        silent = self.timeouts.between_tokens if self.spoke else self.timeouts.first_token
-        return min(max(self.since, self.lease.active) + silent, self.started + self.timeouts.total)
+        silent = self._times.between_tokens if self._spoke else self._times.first_token
+        return min(max(self._since, self._lease.active) + silent, self._started + self._times.total)
 
     def _look(self) -> None:
         due = self._due()
-        if self.waiting is None:  # the caller is slow to take what we have: not the upstream's silence
-            due = max(due, self.loop.time() + 0.25)
-        elif self.loop.time() >= due:
-            self.failure = self._overdue()
-            self.waiting.cancel()
+        if not self._due_now:  # the caller is slow to take what we have: not the upstream's silence
+            due = max(due, self._loop.time() + 0.25)
+        elif self._loop.time() >= due:
+            self._failure = self._overdue()
+            if self._task is not None:
+                self._task.cancel()
             return
-        self.timer = self.loop.call_at(due, self._look)
+        self._timer = self._loop.call_at(due, self._look)
 
     def _overdue(self) -> Failure:
-        if self.loop.time() >= self.started + self.timeouts.total:
-            return AnswerTimeout(f"The upstream's answer took longer than {self.timeouts.total:g} seconds.")
-        if not self.spoke:
-            return FirstTokenTimeout(f"The upstream said nothing for {self.timeouts.first_token:g} seconds.")
-        return UpstreamStalled(f"The upstream fell silent for {self.timeouts.between_tokens:g} seconds.")
-
-
-async def patiently(events: Events, timeouts: Timeouts, lease: Lease) -> Events:
-    """Pass `events` on; raise FirstTokenTimeout, UpstreamStalled or AnswerTimeout when they keep us waiting."""
-    watch = _Watch(timeouts, lease)
-    # Whoever takes the first event takes them all; asking for the task anew each time would cost a system call.
-    task = asyncio.current_task()
-    try:
-        while True:
-            watch.waiting = task
-            watch.since = watch.loop.time()
-            try:
-                event = await anext(events)
-            except StopAsyncIteration:
-                return
-            except asyncio.CancelledError:
-                # Ours only if nobody else cancelled the task at the same moment: a hang-up wins.
-                if watch.failure is None or task is None or task.uncancel() > 0:
-                    raise
-                raise watch.failure from None
-            watch.waiting = None
-            if not watch.spoke:
-                watch.begin()
-            yield event
-    finally:
-        watch.timer.cancel()
-        await events.aclose()
+        if self._loop.time() >= self._started + self._times.total:
+            return AnswerTimeout(f"The upstream's answer took longer than {self._times.total:g} seconds.")
+        if not self._spoke:
+            return FirstTokenTimeout(f"The upstream said nothing for {self._times.first_token:g} seconds.")
+        return UpstreamStalled(f"The upstream fell silent for {self._times.between_tokens:g} seconds.")

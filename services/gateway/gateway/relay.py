@@ -6,24 +6,21 @@ on every way out of here, exactly once.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from msgspec import structs
 
 from gateway.accounting import Tally
-from gateway.drain import draining
-from gateway.patience import patiently
 from gateway.routing import Place
-from parley.chat.events import Events, Stop, Usage
+from gateway.trial import Trial
+from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic, sleep
-from parley.errors import Failure, LimitReached, UpstreamTruncated
+from parley.errors import Failure, LimitReached
 from parley.leases import Lease
-from parley.providers.optional import OpensSessions, opener, renewer
+from parley.providers.optional import opener, renewer
 from parley.state.vault import Vault
 
 
@@ -39,6 +36,16 @@ class Relay:
 
     async def answer(self, plan: Sequence[Place], prompt: Prompt, tally: Tally) -> Events:
         """The events of the first place that speaks. Raises the Failure that says most about why none did."""
+        trial = await self._first_to_speak(plan, prompt, tally)
+        async with trial as events:
+            yield trial.first
+            trial.waits()
+            async for event in events:
+                trial.hears(event)
+                yield event
+                trial.waits()
+
+    async def _first_to_speak(self, plan: Sequence[Place], prompt: Prompt, tally: Tally) -> Trial:
         give_up = monotonic() + self.queue_seconds
         failure: Failure | None = None
         left = self.attempts
@@ -57,31 +64,16 @@ class Relay:
                     break
                 left -= 1
                 attempt.credential = lease.credential.alias
-                settled = False
+                trial = Trial(self.vault, place, lease, attempt)
                 try:
-                    async with aclosing(self._stream(place, asked, lease, tally)) as events:
-                        async for event in events:
-                            if attempt.first_event is None:
-                                attempt.first_event = monotonic()
-                                self.vault.works(lease)
-                            attempt.events += 1
-                            yield event
+                    await trial.begin(asked, tally)
                 except Failure as failed:
-                    settled = True
-                    lease.credential.keep_out_of(failed, place.upstream)
-                    self.vault.give_back(lease, failed)
-                    attempt.failure, failure = failed, failed
-                    if attempt.first_event is not None or not failed.try_next:
+                    if not failed.try_next:
                         raise
+                    failure = failed
                     tried.add(lease.credential.id)
                 else:
-                    settled = True
-                    self.vault.give_back(lease, None)
-                    return
-                finally:
-                    attempt.ended = monotonic()
-                    if not settled:  # hung up, cut short by us, or a bug of ours: nobody upstream is to blame
-                        self.vault.give_back(lease, None, aborted=attempt.first_event is None)
+                    return trial
                 if left > 0:
                     attempt.next = failure.reason
                     await _breathe(failure)
@@ -96,31 +88,6 @@ class Relay:
             renew=renewing.renew if renewing else None,
             sessions=opener(place.provider) is not None,
         )
-
-    async def _stream(self, place: Place, prompt: Prompt, lease: Lease, tally: Tally) -> Events:
-        """One upstream's answer, with its patience and its ending seen to."""
-        opening = opener(place.provider)
-        if opening is not None and lease.session is None:
-            # Shielded: a session that the upstream makes while the caller hangs up must still be noted, to be deleted.
-            await asyncio.shield(asyncio.ensure_future(self._open(opening, lease)))
-        events = patiently(place.provider.stream(prompt, lease), lease.place.timeouts, lease)
-        if place.upstream.hang_up == "drain":
-            events = draining(events, tally)
-        going: set[int] = set()
-        ended = False
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Stop):
-                    going.discard(event.choice)
-                    ended = True
-                elif not isinstance(event, Usage):
-                    going.add(event.choice)
-                yield event
-        if going or not ended:
-            raise UpstreamTruncated("The upstream's answer ended without a finish reason.")
-
-    async def _open(self, provider: OpensSessions, lease: Lease) -> None:
-        self.vault.note_session(lease, await provider.open_session(lease.credential))
 
 
 async def _breathe(failure: Failure) -> None:

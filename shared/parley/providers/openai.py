@@ -5,7 +5,7 @@ Protocol: `upstreams/openai.md`, `upstreams/huggingface.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, cast
@@ -50,7 +50,8 @@ class OpenAI:
         self.drops = self._row.rules.drops
         self._upstream = upstream
         self._http = net.http
-        self._failure_in = partial(failure_in, verdicts=self._row.verdicts)
+        own = self._row.verdicts
+        self._decoder = partial(Decoder, partial(failure_in, verdicts=own)) if own else Decoder
         said = {
             "openai-organization": options.organization,
             "openai-project": options.project,
@@ -82,7 +83,7 @@ class OpenAI:
                         rules = replace(rules, stream_usage=False)  # this server does not know it: ask without
                         continue
                     raise failure_of(page.status_code, page.headers, page.content, self._row.verdicts)
-                body = Body(response.headers, Decoder(self._failure_in))
+                body = Body(response.headers, self._decoder())
                 # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
                 compressed = "content-encoding" in response.headers
                 chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
@@ -169,8 +170,18 @@ class Body:
         """Whether the service said that this was all."""
         return self._decoder.done
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterable[Event]:
         """The events that `chunk` completes. Raises Failure after those that came before it."""
+        if self._begun is None and self._whole is None:
+            payloads = self._sse.feed(chunk)
+            return self._decoder.feed(payloads[0]) if len(payloads) == 1 else self._each(payloads)
+        return self._beginning(chunk)
+
+    def _each(self, payloads: list[bytes]) -> Iterator[Event]:
+        for payload in payloads:
+            yield from self._decoder.feed(payload)
+
+    def _beginning(self, chunk: bytes) -> Iterator[Event]:
         if self._begun is not None:
             chunk = self._begun + chunk
             start = chunk.lstrip(_BLANK)
@@ -187,8 +198,7 @@ class Body:
                 raise UpstreamMalformed("The upstream's answer is too large.")
             self._whole.append(chunk)
             return
-        for payload in self._sse.feed(chunk):
-            yield from self._decoder.feed(payload)
+        yield from self._each(self._sse.feed(chunk))
 
     def finish(self) -> Iterator[Event]:
         """The events that the end of the body completes, and the usage. Raises Failure."""

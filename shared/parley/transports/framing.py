@@ -23,9 +23,26 @@ class SSE:
         self._size = 0
         self._bom: bytes | None = b""  # what may be the beginning of one; None once that is settled
         self._after_cr = False
+        self._fresh = False
+        """Whether an event begins with the next chunk."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes. Raises UpstreamMalformed for an endless line or event."""
+        # Nearly every chunk of nearly every stream is just one event of one line: that costs a look.
+        if (
+            self._fresh
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n")
+            and b"\r" not in chunk
+            and 8 < len(chunk) <= LONGEST_LINE
+        ):
+            return [chunk[6:-2]]
+        events = self._feed(chunk)
+        self._fresh = self._bom is None and not (self._after_cr or self._data or self._line.begun)
+        return events
+
+    def _feed(self, chunk: bytes) -> list[bytes]:
         if self._bom is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
@@ -122,6 +139,11 @@ class _Rest:
         if self._size > LONGEST_LINE:
             self.endless = True
         return ended
+
+    @property
+    def begun(self) -> bool:
+        """Whether the next chunk goes on with a line (or nothing is read any more)."""
+        return bool(self._pieces) or self.endless
 
     def take(self) -> bytes:
         """The pieces so far; the next line begins."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import Struct
 
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.openai.refusals import NO_VERDICTS, Verdict, failure_said
@@ -35,6 +36,9 @@ def failure_in(chunk: dict[str, Any], verdicts: Mapping[str, Verdict] = NO_VERDI
     return failure_said(chunk, verdicts) if chunk.get("error") or chunk.get("object") == "error" else None
 
 
+_default = failure_in
+
+
 @dataclass(slots=True)
 class _Choice:
     """What is remembered of one choice: its open calls, and whether it ended."""
@@ -48,6 +52,39 @@ class _Choice:
     finish: FinishReason | None = None
 
 
+class _Words(Struct, forbid_unknown_fields=True):
+    """A delta that is nothing but words."""
+
+    content: str
+    role: str | None = None
+    refusal: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _Spoken(Struct, forbid_unknown_fields=True):
+    delta: _Words
+    index: int = 0
+    logprobs: None = None
+    finish_reason: None = None
+
+
+class _Plain(Struct):
+    """What nearly every chunk of nearly every stream is: a few words of one choice."""
+
+    choices: tuple[_Spoken]
+    usage: None = None
+    error: None = None
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+
+
+_plain = msgspec.json.Decoder(_Plain).decode
+_MOST_MISSES: Final = 8
+"""Chunks that are something else, before a stream is taken for one of those whose chunks always are."""
+
+
 class Decoder:
     """Reads one answer. `feed` takes the data of one event, `finish` the end of the body.
 
@@ -58,6 +95,7 @@ class Decoder:
         self._failure_in = failure_in
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
+        self._misses = 0 if failure_in is _default else _MOST_MISSES
         self.done = False
         """The service said `[DONE]`; nothing after it counts."""
 
@@ -68,6 +106,13 @@ class Decoder:
         if payload.lstrip().startswith(DONE):
             self.done = True
             return []
+        if self._misses < _MOST_MISSES:
+            try:
+                (spoken,) = _plain(payload).choices
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self._misses += 1  # an end, a tool call, a mistake: read with care, below
+            else:
+                return self._spoken(spoken)
         try:
             chunk = msgspec.json.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -80,6 +125,13 @@ class Decoder:
             return self._chunk(chunk)
         except (TypeError, ValueError, AttributeError, KeyError) as problem:
             raise UpstreamMalformed("The upstream sent a chunk of an unknown shape.") from problem
+
+    def _spoken(self, spoken: _Spoken) -> list[Event]:
+        choice = self._choices.get(spoken.index)
+        if choice is None:
+            choice = self._choices[spoken.index] = _Choice()
+        content = spoken.delta.content
+        return [Text(content, spoken.index)] if content and choice.finish is None else []
 
     def finish(self) -> list[Event]:
         """What remains to be said when the body has ended: the usage. Whether the answer is complete, Stops tell.

@@ -1,0 +1,121 @@
+"""One attempt at one place, from the lease to its return."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+from gateway.accounting import Attempt, Tally
+from gateway.drain import draining
+from gateway.patience import Patience
+from gateway.routing import Place
+from parley.chat.events import Event, Events, Stop, Usage
+from parley.chat.prompt import Prompt
+from parley.clock import monotonic
+from parley.errors import Failure, UpstreamTruncated
+from parley.leases import Lease
+from parley.providers.optional import OpensSessions, opener
+from parley.state.vault import Vault
+
+
+class Trial:
+    """`begin` it, then be inside it while its `events` are read: on every way out, what was lent is given back once.
+
+    A token costs one layer here, no more: `hears` and `waits` are called around each event by whoever passes it on.
+    """
+
+    __slots__ = ("_ended", "_going", "_patience", "_place", "_vault", "attempt", "events", "first", "lease")
+
+    first: Event
+    """The event that `begin` waited for."""
+    events: Events
+    """Those after it."""
+
+    def __init__(self, vault: Vault, place: Place, lease: Lease, attempt: Attempt) -> None:
+        self._vault = vault
+        self._place = place
+        self.lease = lease
+        self.attempt = attempt
+        self._patience: Patience | None = None
+        self._going: set[int] = set()
+        self._ended = False
+
+    async def begin(self, prompt: Prompt, tally: Tally) -> None:
+        """Ask, and wait for the first event. Raises Failure; then the trial is over."""
+        provider = self._place.provider
+        try:
+            opening = opener(provider)
+            if opening is not None and self.lease.session is None:
+                # Shielded: a session that is made while the caller hangs up must still be noted, to be deleted.
+                await asyncio.shield(asyncio.ensure_future(self._open(opening)))
+            self.events = provider.stream(prompt, self.lease)
+            if self._place.upstream.hang_up == "drain":
+                self.events = draining(self.events, tally)
+            self._patience = Patience(self.lease.place.timeouts, self.lease)
+            self.first = await anext(self.events)
+        except StopAsyncIteration:
+            nothing = UpstreamTruncated("The upstream's answer ended without a finish reason.")
+            await self._close(nothing)
+            raise nothing from None
+        except BaseException as problem:
+            if (failure := await self._close(problem)) is not None:
+                raise failure from None
+            raise
+        self.attempt.first_event = monotonic()
+        self._vault.works(self.lease)
+        self.hears(self.first)
+
+    def hears(self, event: Event) -> None:
+        """Note that `event` came."""
+        self._patience.hears()  # type: ignore[union-attr]  # begun
+        self.attempt.events += 1
+        if isinstance(event, Stop):
+            self._going.discard(event.choice)
+            self._ended = True
+        elif not isinstance(event, Usage):
+            self._going.add(event.choice)
+
+    def waits(self) -> None:
+        """Note that the next event is waited for."""
+        self._patience.waits()  # type: ignore[union-attr]  # begun
+
+    async def __aenter__(self) -> Events:
+        return self.events
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failure = await self._close(problem)
+        if failure is not None and failure is not problem:
+            raise failure from None
+
+    async def _close(self, problem: BaseException | None) -> Failure | None:
+        """Hang up and give back what was lent; the failure that this trial ended with, if it did."""
+        failure: Failure | None = None
+        if self._patience is not None:
+            self._patience.end()
+            if isinstance(problem, asyncio.CancelledError):
+                failure = self._patience.verdict()
+        try:
+            if hasattr(self, "events"):
+                await self.events.aclose()
+        finally:
+            if isinstance(problem, Failure):
+                failure = problem
+            elif problem is None and (self._going or not self._ended):
+                failure = UpstreamTruncated("The upstream's answer ended without a finish reason.")
+            self._settle(problem, failure)
+        return failure
+
+    def _settle(self, problem: BaseException | None, failure: Failure | None) -> None:
+        self.attempt.ended = monotonic()
+        if failure is not None:
+            self.lease.credential.keep_out_of(failure, self._place.upstream)
+            self.attempt.failure = failure
+            self._vault.give_back(self.lease, failure)
+        else:  # where something went wrong it was a hang-up, or a bug of ours: nobody upstream is to blame
+            aborted = problem is not None and self.attempt.first_event is None
+            self._vault.give_back(self.lease, None, aborted=aborted)
+
+    async def _open(self, provider: OpensSessions) -> None:
+        self._vault.note_session(self.lease, await provider.open_session(self.lease.credential))
