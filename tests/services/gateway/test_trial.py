@@ -152,7 +152,7 @@ async def failing(*script: Event | Failure) -> AsyncGenerator[Event, None]:
     [
         ([Text("a"), Stop("stop")], None, ["works", "given back"]),
         ([Throttled("no")], Throttled, ["rate_limit_exceeded"]),
-        ([Text("a"), UpstreamBroken("no")], UpstreamBroken, ["works", "upstream_broken"]),
+        ([Text("a"), UpstreamBroken("no")], UpstreamBroken, ["works", "upstream_error"]),
         ([Text("a")], UpstreamTruncated, ["works", "upstream_truncated"]),
         ([Text("a"), Stop("stop"), Text("b", 1)], UpstreamTruncated, ["works", "upstream_truncated"]),
         ([], UpstreamTruncated, ["upstream_truncated"]),
