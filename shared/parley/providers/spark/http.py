@@ -22,9 +22,7 @@ _HEADERS: Final = {"accept": "text/event-stream", "content-type": "application/j
 class SparkHTTP:
     """Speaks to the API that resembles OpenAI's. It lists no models, and nothing of it is free to probe with."""
 
-    features: frozenset[Feature] = frozenset(
-        {"tools", "json_object", "max_tokens", "usage", "web_search", "reasoning"}
-    )
+    features: frozenset[Feature] = frozenset({"tools", "json_object", "max_tokens", "usage", "web_search", "reasoning"})
     drops: frozenset[str] = frozenset(
         {
             "frequency_penalty",

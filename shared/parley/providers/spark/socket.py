@@ -31,9 +31,7 @@ _PROBED: Final = "lite"
 class SparkSocket:
     """Speaks to the signed sockets of every version."""
 
-    features: frozenset[Feature] = frozenset(
-        {"tools", "images", "max_tokens", "usage", "web_search", "reasoning"}
-    )
+    features: frozenset[Feature] = frozenset({"tools", "images", "max_tokens", "usage", "web_search", "reasoning"})
     drops: frozenset[str] = frozenset(
         {
             "frequency_penalty",
