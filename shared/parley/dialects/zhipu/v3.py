@@ -88,6 +88,7 @@ class Decoder:
         self._whole: list[bytes] | None = None
         self._size = 0
         self._begun = False
+        self._heard = False
         self._said = False
         self.done = False
         """The service said that this was all."""
@@ -131,7 +132,7 @@ class Decoder:
                 raise failure_of(502, self._headers, body)
             return _unary(body, self._headers)
         events = [] if self.done else self._dispatch()
-        if not (self._begun or events):
+        if not self._heard:
             raise UpstreamEmpty("The upstream's answer is empty.")
         return events
 
@@ -142,6 +143,7 @@ class Decoder:
             raise failure_in(_object(data) or {}, self._headers) or UpstreamBroken("The upstream failed.")
         if event not in (b"add", b"interrupted", b"finish"):
             return []
+        self._heard = True
         try:
             text = data.decode()
         except UnicodeDecodeError as problem:
