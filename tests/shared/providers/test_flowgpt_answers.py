@@ -38,7 +38,7 @@ FAILURES: dict[str, tuple[type[errors.Failure], str]] = {
     "empty.ndjson": (errors.UpstreamEmpty, ""),
     "blank-lines-only.ndjson": (errors.UpstreamEmpty, ""),
     "no-words.ndjson": (errors.UpstreamEmpty, ""),
-    "blanks-only.ndjson": (errors.UpstreamEmpty, " \n"),
+    "blanks-only.ndjson": (errors.UpstreamEmpty, ""),
     "nothing-after-the-analysis.ndjson": (errors.UpstreamEmpty, ""),
     "error-event.ndjson": (errors.UpstreamBroken, "Hel"),
     "error-event-first.ndjson": (errors.UpstreamBroken, ""),

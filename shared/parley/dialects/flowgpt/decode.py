@@ -31,6 +31,7 @@ class Decoder:
         self._page: bytes | None = None  # what came instead of an answer, once that is clear
         self._begun = False
         self._spoke = False
+        self._blanks = ""  # blanks are words only where words follow
 
     def feed(self, line: bytes, *, whole: bool = True) -> Iterator[Event]:
         """The words in a line; it is not `whole` when the body ended before the line did."""
@@ -66,8 +67,11 @@ class Decoder:
             raise complaint(told)
 
     def _said(self, words: str) -> Iterator[Event]:
-        if words:
-            self._spoke = self._spoke or not words.isspace()
+        if not self._spoke:
+            words = self._blanks + words
+            self._spoke = bool(words.strip())
+            self._blanks = "" if self._spoke else words
+        if words and self._spoke:
             yield Text(words)
 
 

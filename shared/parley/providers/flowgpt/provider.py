@@ -17,7 +17,7 @@ import httpx
 
 from parley import clock
 from parley.catalog import Upstream
-from parley.chat.demands import Feature
+from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.dialects import flowgpt as dialect
@@ -60,25 +60,7 @@ class FlowGPT:
     """Speaks to FlowGPT."""
 
     features: frozenset[Feature] = frozenset()
-    drops: frozenset[str] = frozenset(
-        {
-            "frequency_penalty",
-            "logit_bias",
-            "metadata",
-            "parallel_tool_calls",
-            "prediction",
-            "presence_penalty",
-            "prompt_cache_key",
-            "reasoning_effort",
-            "safety_identifier",
-            "seed",
-            "service_tier",
-            "store",
-            "top_p",
-            "user",
-            "verbosity",
-        }
-    )
+    drops: frozenset[str] = frozenset(KNOBS) - {"temperature"}
 
     def __init__(
         self,

@@ -1,0 +1,166 @@
+"""Every fault of this stand-in; `tests.upstreams.flowgpt` explains each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..delivery import FOREVER, Delivery
+
+Params = dict[str, Any]
+Lines = list[bytes]
+
+CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
+<meta name="robots" content="noindex,nofollow"></head><body>
+<script>(function(){window._cf_chl_opt={cvId:'3'};var a=document.createElement('script');
+a.src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1';}());</script></body></html>
+"""
+BLOCK_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | Cloudflare</title></head>
+<body><h1>Sorry, you have been blocked</h1></body></html>
+"""
+WAF_PAGE = """<!DOCTYPE html>
+<html><head><title>Human Verification</title><script src="https://waf.invalid/awswaf/captcha.js"></script></head>
+<body><div id="captcha-container"></div></body></html>
+"""
+GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+PROXY_PAGE = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>It works!</body></html>\n"
+
+HTML = "text/html; charset=UTF-8"
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
+CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
+
+
+class Page(msgspec.Struct):
+    """An answer that is no answer."""
+
+    status: int
+    content_type: str
+    text: str
+    headers: Mapping[str, str] = {}
+
+
+def refused(status: int, text: str, **more: Any) -> Page:
+    """A refusal as the backend words it."""
+    return Page(status, JSON, json.dumps({"statusCode": status, "message": text, **more}))
+
+
+PAGES = {
+    "unauthorized": refused(401, "Unauthorized"),
+    "forbidden": Page(403, JSON, '{"error":"Forbidden"}'),
+    "suspended": refused(403, "Your account has been suspended"),
+    "bad_signature": Page(401, JSON, '{"message":"invalid signature"}'),
+    "cloudflare_block": Page(403, HTML, BLOCK_PAGE, CLOUDFLARE),
+    "cloudflare_403": Page(403, HTML, CHALLENGE_PAGE, CHALLENGE),
+    "cloudflare_503": Page(503, HTML, CHALLENGE_PAGE, CLOUDFLARE),
+    "cloudflare_200": Page(200, HTML, CHALLENGE_PAGE, CLOUDFLARE),
+    "waf_202": Page(202, HTML, "", {"x-amzn-waf-action": "challenge"}),
+    "waf_405": Page(405, HTML, WAF_PAGE, {"x-amzn-waf-action": "captcha"}),
+    "waf_403": Page(403, HTML, WAF_PAGE),
+    "rate_limit": refused(429, "ThrottlerException: Too Many Requests"),
+    "rate_limit_ip": Page(429, JSON, '{"data":"too many requests from your ip"}'),
+    "rate_limit_ip_text": Page(429, TEXT, "Too many requests from your IP, please try again later."),
+    "quota": refused(402, "You have no credits left"),
+    "prompt_gone": refused(404, "Prompt not found"),
+    "prompt_gone_400": refused(400, "promptId does not exist"),
+    "conversation_gone": refused(404, "Conversation not found"),
+    "bad_request": refused(400, "question must be a string"),
+    "too_long": refused(400, "question is too long"),
+    "too_large": Page(413, TEXT, "Payload Too Large"),
+    "server_error": refused(500, "Internal server error"),
+    "bad_gateway_html": Page(502, HTML, GATEWAY_PAGE, CLOUDFLARE),
+    "unavailable": refused(503, "Service unavailable"),
+    "gateway_timeout": Page(504, HTML, GATEWAY_PAGE, CLOUDFLARE),
+    "page_200": Page(200, HTML, PROXY_PAGE),
+    "no_id": Page(200, JSON, '{"promptId":"uzNcMUGo4sOwl4GFvRpm8"}'),
+}
+
+
+def page(name: str, params: Params) -> Page:
+    """The page of this name; `params` may replace any part of it."""
+    made = PAGES[name]
+    headers = {**made.headers, **params.get("headers", {})}
+    if "retry_after" in params:
+        headers["Retry-After"] = str(params["retry_after"])
+    return Page(params.get("status", made.status), made.content_type, params.get("text", made.text), headers)
+
+
+def line(**facts: Any) -> bytes:
+    """One line of an answer. Nothing is escaped that need not be, as the service does it."""
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _raw(_: Lines, params: Params) -> Lines:
+    return [bytes.fromhex(params["hex"]) if "hex" in params else params.get("text", "").encode()]
+
+
+def _in_between(odd: Callable[[Params], bytes]) -> Callable[[Lines, Params], Lines]:
+    def twist(lines: Lines, params: Params) -> Lines:
+        at = params.get("at", 3)
+        return [*lines[:at], odd(params), *lines[at:]]
+
+    return twist
+
+
+# What the answer's lines become.
+TWISTS: dict[str, Callable[[Lines, Params], Lines]] = {
+    "empty": lambda _, __: [],
+    "blank_lines": lambda _, __: [b"\n", b"\r\n", b"\n"],
+    "no_words": lambda _, __: [line(event="ping"), line(event="title", data="Nothing")],
+    "raw": _raw,
+    "odd_data": lambda lines, _: [
+        line(event="text", data=None),
+        line(event="text"),
+        line(event="text", data=""),
+        line(data="x"),
+        *lines,
+    ],
+    "error_event": _in_between(lambda p: line(event=p.get("event", "error"), data=p.get("data", "model is down"))),
+    "error_object": _in_between(lambda p: p.get("text", '{"message":"Internal error","code":500}').encode() + b"\n"),
+    "not_json": _in_between(lambda _: b"oops: not JSON\n"),
+    "not_object": _in_between(lambda _: b'["not", "an", "object"]\n'),
+    "invalid_utf8": _in_between(lambda _: b'{"event":"text","data":"\xff\xc3\x28"}\n'),
+    "half_line": lambda lines, _: [*lines, b'{"event":"text","da'],
+}
+
+DELIVERIES: dict[str, Callable[[Params], dict[str, Any]]] = {
+    "hang": lambda p: {"before_head": p.get("seconds", FOREVER)},
+    "slow_first_byte": lambda p: {"after_head": p.get("seconds", 1.0)},
+    "bytewise": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.0)},
+    "stall": lambda p: {"stall_after": p.get("bytes", 80)},
+    "reset": lambda p: {"reset_after": p.get("bytes", 80)},
+    "cut": lambda p: {"cut_after": p.get("bytes", 80)},
+    "gzip": lambda _: {"gzip": True},
+    "close_delimited": lambda _: {"framing": "close"},
+    "fixed_length": lambda _: {"framing": "length"},
+}
+
+NAMES = frozenset({*PAGES, *TWISTS, *DELIVERIES, "revoke"})
+
+
+class Plan(msgspec.Struct):
+    """What goes wrong with one request; an empty plan is a healthy answer."""
+
+    names: list[str] = []
+    params: Params = {}
+
+    def page(self) -> Page | None:
+        """The page to answer with instead."""
+        return next((page(name, self.params) for name in self.names if name in PAGES), None)
+
+    def lines(self, lines: Lines) -> Lines:
+        """What becomes of the answer's lines."""
+        for name in self.names:
+            lines = TWISTS[name](lines, self.params) if name in TWISTS else lines
+        return lines
+
+    def delivery(self, framing: str) -> Delivery:
+        """How the bytes travel, `framing` unless a fault says otherwise."""
+        facts: dict[str, Any] = {"framing": framing}
+        for name in self.names:
+            facts |= DELIVERIES[name](self.params) if name in DELIVERIES else {}
+        return msgspec.convert(facts, Delivery)
