@@ -15,3 +15,4 @@ vendor() { echo "$2" | "$uv" pip compile - --universal --python-version 3.11 --g
 vendor h2ogpte16 h2ogpte==1.6.10
 vendor h2ogpte17 h2ogpte==1.7.5
 vendor spark spark_ai_python==0.4.5
+vendor zhipu zai-sdk==0.2.3
