@@ -14,5 +14,7 @@ vendor() { echo "$2" | "$uv" pip compile - --universal --python-version 3.11 --g
            --no-header --no-emit-index-url --no-annotate --quiet -o "requirements/vendor-$1.txt"; }
 vendor h2ogpte16 h2ogpte==1.6.10
 vendor h2ogpte17 h2ogpte==1.7.5
+vendor anthropic anthropic==2.11.0
+vendor anthropic060 anthropic==0.60.0
 vendor spark spark_ai_python==0.4.5
 vendor zhipu zai-sdk==0.2.3
