@@ -42,7 +42,7 @@ _STATUS: Final = {
     "overloaded_error": 529,
     "invalid_request_error": 400,
 }
-"""What an error inside a stream would have had as its status."""
+"""What an error that came as a success should have had as its status."""
 _TOO_LONG: Final = ("too long", "too large", "context window", "maximum length", "exceeds the maximum", "length limit")
 _CALLERS: Final = ("prompt", "text", "content", "attachment", "message")
 _PATHS: Final = ("/login", "/logout", "/signin", "/sign-in", "/auth")
@@ -58,15 +58,17 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     elif page and status < 300:
         made = UpstreamMalformed("The upstream shows a page instead of an answer.")
     else:
-        made = _meaning(status, _error({} if page else _json(body)), retry_after(headers))
+        error = _error({} if page else _json(body))
+        meant = _STATUS.get(error.kind, 500) if status < 300 else status
+        made = _meaning(meant, error, retry_after(headers))
     made.upstream_status = status
     return made
 
 
 def failure_said(error: Any) -> Failure:
     """The Failure behind an error event of a stream."""
-    kind = error.get("type") if isinstance(error, dict) else None
-    return _meaning(_STATUS.get(str(kind), 500), _error({"error": error}), None)
+    read = _error({"error": error})
+    return _meaning(_STATUS.get(read.kind, 500), read, None)
 
 
 class _Error(msgspec.Struct):
