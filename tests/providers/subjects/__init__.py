@@ -97,6 +97,8 @@ class Subject:
     """Whether its service calls one tool an answer, however many it may."""
     excused: tuple[str, ...] = ("expired",)
     """Scenes that cannot happen to it."""
+    akin: str | None = None
+    """Another subject that shares its provider's code and its transport; who leaves, leaves that one."""
     slowly: Mapping[str, Any] = field(default_factory=dict)
     """What a request says to be answered slowly, where there is no stand-in to be told."""
 
