@@ -380,12 +380,16 @@ async def test_a_token_is_renewed_with_the_login_cookie(desk: Desk, service: Emu
     again = Lease("l", desk.upstream, credential({name: part.reveal() for name, part in renewal.parts.items()}))
     assert said(await answered(desk.provider, default("Hi"), again)) == "Hi"
     assert service.stats()["leaks"] == []
+    assert again.renewed is not None and again.renewed.keys() == {"value", "cookie", "device_id"}, "it is proven"
 
 
 async def test_a_fresh_token_that_is_refused_is_not_renewed_again(desk: Desk, service: Emulator) -> None:
-    service.fault("suspended")
-    _, failure = await failed(desk.provider, default("Hi"), desk.lease(age=10, cookie="login-1"))
+    service.fault("suspended", times=None, route="chat")
+    renewal = await desk.provider.renew(desk.lease(cookie="login-1").credential)
+    fresh = Lease("l", desk.upstream, credential({name: part.reveal() for name, part in renewal.parts.items()}))
+    _, failure = await failed(desk.provider, default("Hi"), fresh)
     assert isinstance(failure, errors.CredentialRejected)
+    assert fresh.renewed is None
 
 
 async def test_a_login_that_the_site_prolongs_is_kept(desk: Desk, service: Emulator) -> None:

@@ -13,7 +13,6 @@ import msgspec
 _BEARER: Final = "bearer "
 _MARGIN: Final = 60.0
 """A token is not used in its last minute: it could run out on its way."""
-_YOUNG: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,6 @@ class Token:
     text: str = field(repr=False)
     owner: str = ""
     """Whose it is; empty when that cannot be read."""
-    issued: float | None = None
     expires: float | None = None
 
     @property
@@ -35,10 +33,6 @@ class Token:
         """Whether it must not be sent any more."""
         return self.expires is not None and now > self.expires - _MARGIN
 
-    def is_young(self, now: float) -> bool:
-        """Whether it was made a moment ago: a refusal of it is no matter of age, and a newer one would not help."""
-        return self.issued is not None and now < self.issued + _YOUNG
-
 
 def read_token(text: str) -> Token:
     """Read a token, with or without `Bearer` before it; one that is no JWT has no known end."""
@@ -47,7 +41,7 @@ def read_token(text: str) -> Token:
         text = text[len(_BEARER) :].strip()
     facts = _payload(text)
     owner = next((facts[name] for name in ("sub", "id") if isinstance(facts.get(name), str)), "")
-    return Token(text, owner, _moment(facts.get("iat")), _moment(facts.get("exp")))
+    return Token(text, owner, _moment(facts.get("exp")))
 
 
 def _payload(text: str) -> dict[str, Any]:

@@ -39,6 +39,8 @@ _WRONG_CLOCK: Final = 30.0
 """A difference to the service's clock that is worth correcting, in seconds."""
 _LEARNT: Final = "learnt"
 """The part of a credential that tells every process how the service wants its questions signed."""
+_UNPROVEN: Final = "unproven"
+"""The part of a credential that tells every process that its token is fresh, and never worked yet."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class FlowGPT:
                         yield event
                 for event in body.finish():
                     yield event
+                self._prove(lease)
                 return
 
     async def models(self, lease: Lease) -> list[str]:
@@ -135,7 +138,7 @@ class FlowGPT:
         token, cookie = await self._site(credential).token(cookie)
         if dialect.read_token(token).ran_out(self._now()):
             raise CredentialRejected("The upstream gave an expired token for the login cookie.")
-        renewed = {"value": token, "cookie": cookie, "device_id": account_of(credential).device}
+        renewed = {"value": token, "cookie": cookie, "device_id": account_of(credential).device, _UNPROVEN: "yes"}
         return Renewal({**credential.parts, **{name: Secret(text) for name, text in renewed.items()}})
 
     def _visit(self, credential: Credential) -> Visit:
@@ -226,6 +229,12 @@ class FlowGPT:
         lease.renewed = {**lease.credential.parts, _LEARNT: Secret(f"{self._mode}\n{visit.mode}")}
         return True
 
+    def _prove(self, lease: Lease) -> None:
+        """A fresh token worked: should it be refused one day, another one is worth asking for."""
+        parts = dict(lease.renewed or lease.credential.parts)
+        if parts.pop(_UNPROVEN, None) is not None:
+            lease.renewed = parts
+
     def _learn_clock(self, response: httpx.Response) -> None:
         """See from the answer's date how wrong our clock is; a difference of seconds is not worth it."""
         try:
@@ -236,9 +245,8 @@ class FlowGPT:
         self._behind = behind if abs(behind) > _WRONG_CLOCK else 0.0
 
     def _refusal(self, credential: Credential, page: httpx.Response) -> Failure:
-        """What a refused call means. A token is worth renewing where there is a cookie, and once: not a young one."""
-        account = account_of(credential)
-        renewable = bool(cookie_of(credential)) and not account.token.is_young(self._now())
+        """What a refused call means. With a login a newer token may do, unless this is one and never worked."""
+        renewable = bool(cookie_of(credential)) and not credential.part(_UNPROVEN)
         return dialect.failure_of(page.status_code, page.headers, page.content, renewable=renewable)
 
     def _site(self, credential: Credential) -> Site:
