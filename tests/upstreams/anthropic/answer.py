@@ -53,7 +53,8 @@ def answer(body: Body, settings: Settings, report: Body, number: int) -> Answer:
     wish = directives.read(last_words(body["messages"]))
     calls = _calls(body, wish, number)
     text = "" if calls and wish.text is None else _text(body, wish, settings, report)
-    text, stop = _stopped(text, body.get("stop_sequences") or ())
+    # A report is told whole: what it tells of the request would be cut by the request's own words.
+    text, stop = (text, None) if wish.report else _stopped(text, body.get("stop_sequences") or ())
     made = Answer(
         pieces=split(text, settings.piece),
         thoughts=split(wish.thoughts or "Let me see.", settings.piece) if _thinks(body) else None,
@@ -65,7 +66,7 @@ def answer(body: Body, settings: Settings, report: Body, number: int) -> Answer:
     if wish.refusal:
         made.pieces, made.stop_reason, made.explanation = [], "refusal", wish.refusal
     limit = body.get("max_tokens") or made.tokens
-    if made.tokens > limit and not calls:
+    if made.tokens > limit and not calls and not wish.report:
         made.thoughts = made.thoughts and made.thoughts[:limit]
         made.pieces = made.pieces[: limit - made.thinking_tokens]
         made.stop_reason, made.stop_sequence = "max_tokens", None
