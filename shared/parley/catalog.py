@@ -12,6 +12,7 @@ from typing import Any, Literal
 from parley.sealed import Secret
 
 HangUp = Literal["cancel", "drain"]
+Strategy = Literal["failover", "parallel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model name of ours and its targets, tried in order until one speaks."""
+    """A model name of ours and its targets: tried in order until one speaks, or all at once."""
 
     model: str
     targets: tuple[Target, ...]
+    strategy: Strategy = "failover"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Attempt:
     failure: Failure | None = None
     next: str = ""
     """Why another attempt followed; empty when none did."""
+    lost: bool = False
+    """Whether another one, asked at the same time, spoke first."""
 
     def record(self) -> dict[str, Any]:
         """The attempt as the log shows it; times in milliseconds."""
@@ -46,6 +48,8 @@ class Attempt:
                 entry["retry_after"] = round(failure.retry_after, 3)
         if self.next:
             entry["next"] = self.next
+        if self.lost:
+            entry["lost"] = True
         return entry
 
 
@@ -61,6 +65,7 @@ class Tally:
         self.stream = False
         self.started = monotonic()
         self.attempts: list[Attempt] = []
+        self._speaker: Attempt | None = None
         self.first_event: float | None = None
         self.usage: Usage | None = None
         self.status = 0
@@ -73,11 +78,17 @@ class Tally:
         self.attempts.append(attempt)
         return attempt
 
+    def speaks(self, attempt: Attempt) -> None:
+        """This is the attempt whose events the caller gets; who is still without a failure lost a race against it."""
+        self._speaker = attempt
+        for other in self.attempts:
+            other.lost = other is not attempt and other.failure is None
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the caller is told about the attempts, as far as they are known when the headers go out."""
         if not self.attempts:
             return []
-        last = self.attempts[-1]
+        last = self._speaker or self.attempts[-1]
         asked = sum(bool(attempt.credential) for attempt in self.attempts)  # the others found nothing to lend
         told = [
             (b"x-parley-attempts", b"%d" % asked),

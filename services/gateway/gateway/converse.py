@@ -29,7 +29,7 @@ class Converse:
         """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
         tally.caller, tally.model = caller.name, prompt.model
         plan = self.directory.plan(prompt)
-        native = frozenset.intersection(*(place.provider.features for place in plan))
+        native = frozenset.intersection(*(place.provider.features for place in plan.places))
         stops = [] if "stop" in native else prompt.stops
         limit = None if "max_tokens" in native else prompt.limit
         trim = Trim(stops, limit, count) if stops or limit is not None else None

@@ -16,14 +16,15 @@ from parley.leases import Lease
 class Patience:
     """The patience with one answer. Begins at once; the task that makes it is the one that waits for events."""
 
-    __slots__ = ("_due_now", "_failure", "_lease", "_loop", "_since", "_spoke", "_started", "_task", "_timer", "_times")
+    __slots__ = ("_due_now", "_failure", "_lease", "_loop", "_since", "_spoke", "_started", "_timer", "_times", "task")
 
     def __init__(self, timeouts: Timeouts, lease: Lease) -> None:
         self._loop = asyncio.get_running_loop()
         self._times = timeouts
         self._lease = lease
         # Asking for the task anew for each event would cost a system call.
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
+        """Who waits."""
         self._since = self._started = self._loop.time()
         self._spoke = False
         self._due_now = True
@@ -50,7 +51,7 @@ class Patience:
 
     def verdict(self) -> Failure | None:
         """The Failure behind a cancellation of the task; None if somebody else cancelled it, too: a hang-up wins."""
-        if self._failure is None or self._task is None or self._task.uncancel() > 0:
+        if self._failure is None or self.task is None or self.task.uncancel() > 0:
             return None
         return self._failure
 
@@ -64,8 +65,8 @@ class Patience:
             due = max(due, self._loop.time() + 0.25)
         elif self._loop.time() >= due:
             self._failure = self._overdue()
-            if self._task is not None:
-                self._task.cancel()
+            if self.task is not None:
+                self.task.cancel()
             return
         self._timer = self._loop.call_at(due, self._look)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from gateway.accounting import Tally
-from gateway.routing import Place
+from gateway.race import race
+from gateway.routing import Place, Plan
 from gateway.trial import Trial
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
@@ -34,9 +35,13 @@ class Relay:
     queue_seconds: float
     """Longest wait for a busy credential."""
 
-    async def answer(self, plan: Sequence[Place], prompt: Prompt, tally: Tally) -> Events:
+    async def answer(self, plan: Plan, prompt: Prompt, tally: Tally) -> Events:
         """The events of the first place that speaks. Raises the Failure that says most about why none did."""
-        trial = await self._first_to_speak(plan, prompt, tally)
+        if plan.race:
+            trial = await race([self._first_to_speak([place], prompt, tally) for place in plan.places])
+        else:
+            trial = await self._first_to_speak(plan.places, prompt, tally)
+        tally.speaks(trial.attempt)
         async with trial as events:
             yield trial.first
             trial.waits()

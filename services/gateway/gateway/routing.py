@@ -29,6 +29,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """The places that may answer one prompt, in order; `race`: all are asked at once, and the first to speak wins."""
+
+    places: Sequence[Place]
+    race: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """Model names of one catalog."""
 
@@ -37,8 +45,8 @@ class Directory:
     """By upstream name."""
     discovered: Discovered = field(default=lambda _: ())
 
-    def plan(self, prompt: Prompt) -> list[Place]:
-        """Places to ask, in order. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
+    def plan(self, prompt: Prompt) -> Plan:
+        """Places to ask. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
         places = [self._place(target) for target in self._targets(prompt.model)]
         able: list[Place] = []
         refusal: Failure | None = None
@@ -51,7 +59,8 @@ class Directory:
                 able.append(place)
         if not able and refusal:
             raise refusal
-        return able
+        route = self.catalog.routes.get(prompt.model)
+        return Plan(able, race=route is not None and route.strategy == "parallel" and len(able) > 1)
 
     def offered(self) -> list[tuple[str, str]]:
         """(id, owner) of everything offered: bare ids once, and the prefixed form too where a bare id is ambiguous."""

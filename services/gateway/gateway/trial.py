@@ -75,6 +75,15 @@ class Trial:
         elif not isinstance(event, Usage):
             self._going.add(event.choice)
 
+    def adopt(self) -> None:
+        """From now on the current task is the one that waits: the trial was begun in another."""
+        self._patience.task = asyncio.current_task()  # type: ignore[union-attr]  # begun
+
+    async def abandon(self) -> None:
+        """Nobody wants this one: hang up; it is not to blame. Once it is over, nothing happens."""
+        if self.attempt.ended is None:
+            await self._close(asyncio.CancelledError())
+
     def waits(self) -> None:
         """Note that the next event is waited for."""
         self._patience.waits()  # type: ignore[union-attr]  # begun

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from parley.catalog import CredentialPlan, PoolPlan, Route, Target, Upstream
+from parley.catalog import CredentialPlan, PoolPlan, Route, Strategy, Target, Upstream
 from parley.configuration.credentials import credential
 from parley.configuration.network import timeouts_of
 from parley.sealed import Secret
@@ -76,10 +76,11 @@ class UpstreamEntry(_Strict):
 
 
 class RouteEntry(_Strict):
-    """A model name and its targets, tried in order."""
+    """A model name and its targets: tried in order (failover), or all at once until one speaks (parallel)."""
 
     model: Annotated[str, Field(min_length=1)]
     targets: Annotated[list[str], Field(min_length=1)]
+    strategy: Strategy = "failover"
 
 
 class FileContent(_Strict):
@@ -119,7 +120,7 @@ def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> Fi
     if len({upstream.name for upstream in upstreams}) < len(upstreams):
         raise ConfigurationError(f"{path}: two upstreams have the same name.")
     routes = tuple(
-        Route(entry.model, tuple(_target(text, f"{path}: routes[{i}]") for text in entry.targets))
+        Route(entry.model, tuple(_target(text, f"{path}: routes[{i}]") for text in entry.targets), entry.strategy)
         for i, entry in enumerate(content.routes)
     )
     return FileFound(upstreams, routes, content.default_model)

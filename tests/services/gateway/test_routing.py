@@ -39,7 +39,7 @@ def ask(model: str = "", content: Any = "hi") -> Prompt:
 
 
 def where(d: Directory, model: str) -> list[tuple[str, str]]:
-    return [(place.upstream.name, place.model) for place in d.plan(ask(model))]
+    return [(place.upstream.name, place.model) for place in d.plan(ask(model)).places]
 
 
 ONE = Upstream("one", "openai", models=("a", "b"), default_model="a")
@@ -91,7 +91,7 @@ def test_a_route_gives_its_targets_in_order_and_skips_those_that_cannot() -> Non
     d = directory(ONE, TWO, routes=[route], providers={"two": Seeing()})
     assert where(d, "smart") == [("one", "a"), ("two", "c")]
     picture = ask("smart", [ImagePart("https://example.com/a.png")])
-    assert [place.upstream.name for place in d.plan(picture)] == ["two"]
+    assert [place.upstream.name for place in d.plan(picture).places] == ["two"]
     with pytest.raises(UnsupportedParameter) as unmet:
         d.plan(ask("one/a", [ImagePart("https://example.com/a.png")]))
     assert unmet.value.param == "messages[0].content[0]"
