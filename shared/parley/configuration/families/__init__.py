@@ -11,6 +11,7 @@ from typing import Final
 
 from parley.catalog import Upstream
 from parley.configuration.families.anthropic import AnthropicSettings, anthropic
+from parley.configuration.families.azure import AzureSettings, azure
 from parley.configuration.families.claude_web import ClaudeWebSettings, claude_web
 from parley.configuration.families.flowgpt import FlowGPTSettings, flowgpt
 from parley.configuration.families.gemini import GeminiSettings, gemini
@@ -24,6 +25,7 @@ from parley.configuration.families.zhipu import ZhipuSettings, zhipu
 
 class Environment(
     OpenAISettings,
+    AzureSettings,
     AnthropicSettings,
     HuggingFaceSettings,
     H2oGPTeSettings,
@@ -39,6 +41,7 @@ class Environment(
 
 FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     openai,
+    azure,
     anthropic,
     huggingface,
     h2ogpte,

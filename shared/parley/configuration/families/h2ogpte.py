@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, field_validator
@@ -27,6 +28,7 @@ class H2oGPTeSettings(Settings):
     h2ogpte_prompt_template_id: Annotated[str | None, OneWord()] = None
     h2ogpte_api_key: SecretStr | None = None
     h2ogpte_credentials: CredentialList = ()
+    h2ogpte_openai: bool = False
     h2ogpte_pool_size: Annotated[int, Field(ge=0, le=200)] = 5
     h2ogpte_pool_age: Seconds = 600.0
     h2ogpte_concurrency: Annotated[int, Field(ge=0)] = 8
@@ -45,7 +47,7 @@ class H2oGPTeSettings(Settings):
 
 
 def h2ogpte(settings: H2oGPTeSettings) -> Iterator[Upstream]:
-    """The upstream of H2OGPTE_*. Raises ConfigurationError."""
+    """The upstream of H2OGPTE_*, and its own OpenAI endpoint as another where asked for. Raises ConfigurationError."""
     guest = settings.is_guest if settings.is_guest is not None else settings.h2ogpte_base_url is not None
     plans = list(credentials("H2OGPTE", settings.h2ogpte_api_key, settings.h2ogpte_credentials, part="api_key"))
     web = None if guest else _web_session(settings)
@@ -81,6 +83,20 @@ def h2ogpte(settings: H2oGPTeSettings) -> Iterator[Upstream]:
         proxy=proxy_for(settings, base_url),
         options={name: value for name, value in options.items() if value is not None},
     )
+    if settings.h2ogpte_openai:
+        keys = tuple(plan for plan in plans if "api_key" in plan.parts)
+        if not keys:
+            raise ConfigurationError("H2OGPTE_OPENAI=true needs an API key: set H2OGPTE_API_KEY, or leave it out.")
+        yield Upstream(
+            name="h2ogpte-openai",
+            provider="h2ogpte-openai",
+            base_url=f"{base_url.rstrip('/')}/openai_api/v1",
+            credentials=tuple(replace(plan, parts={"value": plan.parts["api_key"]}) for plan in keys),
+            default_model="auto",
+            concurrency=settings.h2ogpte_concurrency,
+            timeouts=timeouts_of(settings),
+            proxy=proxy_for(settings, base_url),
+        )
 
 
 def _web_session(settings: H2oGPTeSettings) -> CredentialPlan | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from parley.catalog import Upstream
 from parley.configuration.credentials import credentials
 from parley.configuration.network import proxy_for, timeouts_of
+from parley.providers.rows import ROWS
 from parley.settings import CommaList, CredentialList, Settings
 
 
@@ -32,7 +34,7 @@ def openai(settings: OpenAISettings) -> Iterator[Upstream]:
     options = {"organization": settings.openai_organization, "project": settings.openai_project}
     yield Upstream(
         name="openai",
-        provider="openai",
+        provider=_spoken_at(settings.openai_base_url),
         base_url=settings.openai_base_url,
         credentials=plans,
         models=settings.openai_models,
@@ -41,3 +43,10 @@ def openai(settings: OpenAISettings) -> Iterator[Upstream]:
         proxy=proxy_for(settings, settings.openai_base_url),
         options={name: value for name, value in options.items() if value},
     )
+
+
+def _spoken_at(base_url: str) -> str:
+    """The row of the service that lives at this address; of any server that speaks the API, if nobody known does."""
+    host = urlsplit(base_url).hostname
+    known = {urlsplit(row.base_url).hostname: name for name, row in ROWS.items()}
+    return "openai-compatible" if host in (None, "127.0.0.1", "localhost") else known.get(host, "openai-compatible")
