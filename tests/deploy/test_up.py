@@ -271,7 +271,7 @@ def test_a_redis_of_the_operator_is_used_and_none_is_started(tmp_path: Path) -> 
         with parley_up(tmp_path, "--json", "--port", "0", REDIS_URL=f"redis://127.0.0.1:{port}/3") as process:
             told = described(process)
             assert told["redis"] is None
-            assert told["redis_url"] == f"redis://127.0.0.1:{port}/3"
+            assert told["redis_url"] is None, "it may hold a password"
     finally:
         server.terminate()
         server.wait()

@@ -92,7 +92,7 @@ class Stack:
             raise RuntimeError(f"the stack ended with {self._process.wait()} before it was ready\n{self.logs()}")
         told = json.loads(line)
         self.url: str = told["url"]
-        self.redis_url: str = told["redis_url"]
+        self.redis_url: str = told["redis_url"] or self._settings["REDIS_URL"]
         self.redis = _part(told["redis"]) if told["redis"] else None
         self.nginx = _part(told["nginx"])
         self.gateways = [_part(part) for part in told["gateways"]]

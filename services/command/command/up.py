@@ -145,13 +145,15 @@ class _Stack:
         def named(kind: str) -> list[dict[str, Any]]:
             return [described(running) for running in parts if running.part.name.split("-")[0] == kind]
 
+        own_redis = next(iter(named("redis")), None)
         return {
             "pid": os.getpid(),
             "url": self._plan.url,
             "port": self._plan.port,
             "state_dir": str(self._state),
-            "redis_url": self._plan.redis_url,
-            "redis": next(iter(named("redis")), None),
+            # An operator's own address may hold a password, and whoever gave it knows it.
+            "redis_url": self._plan.redis_url if own_redis else None,
+            "redis": own_redis,
             "nginx": named("nginx")[0],
             "gateways": named("gateway"),
             "keepers": named("keeper"),

@@ -212,12 +212,16 @@ class Line:
 
     async def _tend(self) -> None:
         pause, longest = _BACKOFF
+        told = ""
         while True:
             try:
                 wire = self._wire = await Wire.connect(self._dial, _DIAL_SECONDS, self._settle, self._lost)
             except (RedisError, OSError, TimeoutError) as problem:
-                log.warning("cannot connect to Redis: %s", type(problem).__name__)
+                if (trouble := type(problem).__name__) != told:  # once, not at every turn
+                    log.warning("cannot connect to Redis: %s", trouble)
+                    told = trouble
             else:
+                told = ""
                 for script in ALL:
                     wire.put(Call((b"SCRIPT", b"LOAD", script.text)))
                 while self._wire is wire:
