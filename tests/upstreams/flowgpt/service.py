@@ -241,15 +241,19 @@ class Service:
 
     def _lines(self, text: str) -> Iterator[bytes]:
         settings = self.settings
-        if settings.extras:
+        end = b"\r\n" if settings.crlf else b"\n"
+        for whole in self._events(text):
+            yield whole[:-1] + end
+            if settings.blank_lines:
+                yield end
+
+    def _events(self, text: str) -> Iterator[bytes]:
+        if self.settings.extras:
             yield line(event="ping")
             yield line(event="title", data="A title that is no word of the answer")
-        for at in range(0, len(text), settings.piece):
-            whole = line(event="text", data=text[at : at + settings.piece])
-            yield whole[:-1] + b"\r\n" if settings.crlf else whole
-            if settings.blank_lines:
-                yield b"\r\n" if settings.crlf else b"\n"
-        if settings.extras:
+        for at in range(0, len(text), self.settings.piece):
+            yield line(event="text", data=text[at : at + self.settings.piece])
+        if self.settings.extras:
             yield line(event="suggestions", data=["more", "of this"])
 
     def _paced(self, lines: Sequence[bytes], pace: float | None) -> Iterator[tuple[float, bytes]]:
