@@ -90,11 +90,11 @@ def window(utilization: Any, hours: float | None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("usage", "hours"),
     [
-        ({"five_hour": window(42, 3), "seven_day": window(7, 90)}, None),
-        ({"five_hour": window(100, 3), "seven_day": None}, 3),
-        ({"five_hour": window(100, 3), "seven_day": window(100.0, 90)}, 90),
-        ({"five_hour": window(100, -1)}, None),
-        ({"five_hour": window(100, None)}, None),
+        ({"five_hour": (42, 3), "seven_day": (7, 90)}, None),
+        ({"five_hour": (100, 3), "seven_day": None}, 3),
+        ({"five_hour": (100, 3), "seven_day": (100.0, 90)}, 90),
+        ({"five_hour": (100, -1)}, None),
+        ({"five_hour": (100, None)}, None),
         ({"five_hour": {"utilization": None}}, None),
         ({"five_hour": {"utilization": 100, "resets_at": "soon"}}, None),
         ({}, None),
@@ -103,6 +103,8 @@ def window(utilization: Any, hours: float | None) -> dict[str, Any]:
     ],
 )
 def test_a_window_that_is_used_up_says_until_when(usage: Any, hours: float | None):
+    if isinstance(usage, dict):
+        usage = {name: window(*one) if isinstance(one, tuple) else one for name, one in usage.items()}
     wait = used_up(usage)
     assert wait is None if hours is None else wait == pytest.approx(hours * 3600, abs=5)
 

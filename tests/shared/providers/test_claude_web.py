@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from parley import errors
-from parley.catalog import Timeouts, Upstream
+from parley.catalog import PoolPlan, Timeouts, Upstream
 from parley.chat.events import Text
 from parley.chat.prompt import Assistant, System, User
 from parley.dialects import claude_web as dialect
@@ -21,6 +21,7 @@ from parley.providers import PROVIDERS
 from parley.providers.claude_web import ClaudeWeb
 from parley.providers.optional import ListsModels, MarksSessions, OpensSessions, ProbesCredential, RenewsCredential
 from parley.sealed import Secret
+from parley.settings import ConfigurationError
 from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
@@ -521,6 +522,11 @@ async def test_too_many_answers_at_once_are_a_throttle(desk: Desk, service: Emul
     _, failure = await failed(desk.provider, hello(), await desk.lease())
     await stream.aclose()
     assert type(failure) is errors.Throttled
+
+
+def test_no_conversation_can_be_kept_warm(service: Emulator, net: Net):
+    with pytest.raises(ConfigurationError):
+        ClaudeWeb(Upstream("claude-web", "claude-web", service.url, pool=PoolPlan()), net)
 
 
 @pytest.mark.parametrize("options", [{"locale": "xx"}, {"effort": "huge"}, {"nonsense": 1}, {"transport": "pigeon"}])

@@ -36,6 +36,7 @@ from parley.providers.claude_web.reading import Reading
 from parley.providers.claude_web.site import Reply, Site
 from parley.providers.h2ogpte.patience import looks
 from parley.sealed import Secret
+from parley.settings import ConfigurationError
 from parley.transports import Net
 
 _KNOWN_SECONDS: Final = 3600.0
@@ -74,6 +75,11 @@ class ClaudeWeb:
     drops: frozenset[str] = frozenset(KNOBS) - {"reasoning_effort"}
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
+        if upstream.pool is not None and upstream.pool.size:
+            raise ConfigurationError(
+                f"upstream '{upstream.name}': a conversation of claude.ai is made by its question, so none can be kept "
+                "warm; remove 'pool'."
+            )
         self._upstream = upstream
         self._net = net
         self._options = read(upstream)
