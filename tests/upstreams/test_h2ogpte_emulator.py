@@ -1100,6 +1100,20 @@ def test_the_official_openai_client_is_served_at_door_d(emu: Emulator) -> None:
         client.chat.completions.create(model="nobody", messages=hello)
 
 
+def test_tools_are_called_at_door_d(emu: Emulator) -> None:
+    client = openai.OpenAI(base_url=f"{emu.url}/openai_api/v1", api_key="sk-h2o-test", max_retries=0)
+    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    ask: Any = {"model": "gpt-4o", "tools": [tool], "messages": [{"role": "user", "content": '!tool:f:{"a":1}'}]}
+    whole = client.chat.completions.create(**ask).choices[0]
+    with client.chat.completions.stream(**ask) as events:
+        streamed = events.until_done().get_final_completion().choices[0]
+    for choice in (whole, streamed):
+        assert choice.finish_reason == "tool_calls"
+        (call,) = choice.message.tool_calls or ()
+        assert call.type == "function"
+        assert (call.function.name, call.function.arguments) == ("f", '{"a":1}')
+
+
 # What goes wrong before any door answers
 
 

@@ -5,6 +5,7 @@ What is no row's own (who leaves, who falls silent) is OpenAI's to play.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from . import Mishap, StandIns, Subject
@@ -29,13 +30,33 @@ SUBJECTS = (
     _row("vllm"),
     _row("llama.cpp"),
     _row("relay", "openai-compatible"),
+    Subject(
+        "h2ogpte-openai",
+        "h2ogpte-openai",
+        "gpt-4o",
+        "h2ogpte",
+        {"credentials": ["sk-h2o-test"]},
+        "/openai_api/v1",
+        told=lambda report: json.dumps(report["messages"], ensure_ascii=False),
+        crumbles={"chunk": 1, "chunk_by": "bytes"},
+        waits=("first_token_delay", "chunk_delay"),
+        akin="openai",
+        excused=_OTHERS_PLAY,
+    ),
 )
 
-STAND_INS: StandIns = {"lookalikes": ("openai", {})}
+STAND_INS: StandIns = {"lookalikes": ("openai", {}), "h2ogpte": ("h2ogpte", {})}
 
-_NAMES = {subject.name: subject.name.replace(".", "") for subject in SUBJECTS}
+_NAMES = {subject.name: subject.name.replace(".", "") for subject in SUBJECTS if subject.stand_in == "lookalikes"}
+_DOOR = "openai_api/v1/chat/completions"
 
 MISHAPS = {
-    "refused": {name: (Mishap(f"{theirs}_wrong_key"),) for name, theirs in _NAMES.items()},
-    "throttled": {name: (Mishap(f"{theirs}_rate", {"retry_after": 7}),) for name, theirs in _NAMES.items()},
+    "refused": {
+        **{name: (Mishap(f"{theirs}_wrong_key"),) for name, theirs in _NAMES.items()},
+        "h2ogpte-openai": (Mishap("http_401", route=_DOOR),),
+    },
+    "throttled": {
+        **{name: (Mishap(f"{theirs}_rate", {"retry_after": 7}),) for name, theirs in _NAMES.items()},
+        "h2ogpte-openai": (Mishap("http_429", {"retry_after": 7}, _DOOR),),
+    },
 }

@@ -1,4 +1,4 @@
-"""Door D: the service's own OpenAI endpoint, stateless."""
+"""Door D: the service's own OpenAI endpoint, stateless, and the only door at which tools are called (`!tool:`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.upstreams import directives
 from tests.upstreams.h2ogpte.accounts import Refused
 from tests.upstreams.h2ogpte.model import Answer, Asked, pieces
 from tests.upstreams.h2ogpte.world import World
@@ -51,12 +52,14 @@ class OpenAI:
         world.stage.note(
             "question", door="openai", credential=account.username, body=asked.body[:200], llm=body["model"]
         )
-        answer = world.answer(asked)
+        answer, calls = world.answer(asked), _calls(body, asked.body)
         if body.get("stream"):
-            return await self._stream(request, body, answer)
+            return await self._stream(request, body, answer, calls)
         await asyncio.sleep(world.settings.first_token_delay)
-        message = {"role": "assistant", "content": answer.text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _why(body, answer)}
+        message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
+        if calls:
+            message |= {"content": None, "tool_calls": calls}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _why(body, answer, calls)}
         head = _head("chat.completion", body["model"])
         return web.json_response({**head, "choices": [choice], "usage": _usage(answer)})
 
@@ -77,18 +80,23 @@ class OpenAI:
             messages=messages,
         )
 
-    async def _stream(self, request: web.Request, body: dict[str, Any], answer: Answer) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], answer: Answer, calls: list[dict[str, Any]]
+    ) -> web.StreamResponse:
         settings = self._world.settings
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         head = _head("chat.completion.chunk", body["model"])
         parts: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-        parts += [{"content": piece} for piece in pieces(answer.text, settings.chunk, settings.chunk_by)]
+        if calls:
+            parts += [{"tool_calls": [{"index": place, **call}]} for place, call in enumerate(calls)]
+        else:
+            parts += [{"content": piece} for piece in pieces(answer.text, settings.chunk, settings.chunk_by)]
         try:
             for number, delta in enumerate(parts):
                 await asyncio.sleep((0, settings.first_token_delay, settings.chunk_delay)[min(number, 2)])
                 await _event(response, {**head, "choices": [_choice(delta, None)]})
-            await _event(response, {**head, "choices": [_choice({}, _why(body, answer))]})
+            await _event(response, {**head, "choices": [_choice({}, _why(body, answer, calls))]})
             if (body.get("stream_options") or {}).get("include_usage"):
                 await _event(response, {**head, "choices": [], "usage": _usage(answer)})
             await response.write(b"data: [DONE]\n\n")
@@ -110,7 +118,19 @@ def _choice(delta: dict[str, Any], why: str | None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": why}
 
 
-def _why(body: dict[str, Any], answer: Answer) -> str:
+def _calls(body: dict[str, Any], words: str) -> list[dict[str, Any]]:
+    """The calls that the words ask for, of tools that were told."""
+    known = {tool["function"]["name"] for tool in body.get("tools") or ()}
+    return [
+        {"id": f"call_{uuid.uuid4().hex}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for name, arguments in directives.read(words).calls
+        if name in known
+    ]
+
+
+def _why(body: dict[str, Any], answer: Answer, calls: list[dict[str, Any]]) -> str:
+    if calls:
+        return "tool_calls"
     most = body.get("max_completion_tokens") or body.get("max_tokens")
     return "length" if most and answer.output_tokens >= most else "stop"
 
