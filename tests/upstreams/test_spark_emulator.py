@@ -296,12 +296,13 @@ def test_openais_client_raises_what_the_http_api_refuses(client: openai.OpenAI, 
     assert wrong.body == {"message": "invalid user", "type": "api_error", "param": None, "code": None}
     other = refused(extra_headers={"Authorization": "Bearer demo-password-lite"})
     assert (type(other), other.code) == (openai.AuthenticationError, "11200")
-    for code, more in {
+    wrongs: dict[str, dict[str, Any]] = {
         "10404": {"model": "gpt-4o"},
         "10005": {"top_p": 0},
         "10004": {"seed": 1},
         "10003": {"messages": told("")},
-    }.items():
+    }
+    for code, more in wrongs.items():
         error = refused(**more)
         assert (type(error), error.code) == (openai.BadRequestError, code)
     upstream.set(errors="code")

@@ -2,7 +2,7 @@
 
 versions.py   the models of the WebSocket API: address, domain and abilities of each
 signing.py    the signed address that opens a socket
-told.py       the conversation as the socket takes it
+told.py       the conversation as the socket takes it      pictures.py   the image that it is about
 question.py   the one frame that asks          frames.py   the frames that answer
 http.py       the HTTP API: its body, its answer
 refusals.py   codes in frames and bodies, refused handshakes and requests

@@ -5,17 +5,14 @@ There is no role for what a function gave back, so calls and their results are t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from parley.chat.prompt import (
     Assistant,
-    Content,
     Developer,
     Function,
-    ImagePart,
     Message,
     RefusalPart,
     System,
@@ -24,10 +21,7 @@ from parley.chat.prompt import (
     text_of,
 )
 from parley.dialects import plain
-from parley.errors import BadRequest, UnsupportedParameter
-
-_LARGEST_IMAGE: Final = 4 * 2**20
-_DATA: Final = re.compile(r"data:image/[\w.+-]+;base64,(?P<base64>[A-Za-z0-9+/=\s]*)", re.IGNORECASE)
+from parley.errors import BadRequest
 
 
 @dataclass(slots=True)
@@ -95,40 +89,3 @@ def spoken(message: Assistant) -> str:
     parts = message.content if isinstance(message.content, list) else []
     declined = "".join(part.refusal for part in parts if isinstance(part, RefusalPart))
     return text_of(message.content) + (declined or message.refusal or "")
-
-
-# --- images -------------------------------------------------------------------------------------------------------
-
-
-def image_of(messages: Sequence[Message]) -> str | None:
-    """The one image of a conversation, in base64; None when there is none.
-
-    Raises UnsupportedParameter for a second one and for an address instead of an image, BadRequest for no image.
-    """
-    found: str | None = None
-    for path, part in _images(messages):
-        if found is not None:
-            raise UnsupportedParameter("This model looks at one image in a conversation.", param=path)
-        found = _base64(part, path)
-    return found
-
-
-def _images(messages: Sequence[Message]) -> Iterable[tuple[str, ImagePart]]:
-    for position, message in enumerate(messages):
-        content: Content = message.content
-        for place, part in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(part, ImagePart):
-                yield f"messages[{position}].content[{place}]", part
-
-
-def _base64(part: ImagePart, path: str) -> str:
-    url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
-    data = _DATA.fullmatch(url)
-    if data is None:
-        if url.lower().startswith("data:"):
-            raise BadRequest("The image must be a data URL in base64.", param=path, code="invalid_value")
-        raise UnsupportedParameter("With this model an image must be sent as a data URL, not by address.", param=path)
-    bare = "".join(data["base64"].split())
-    if not bare or len(bare) > _LARGEST_IMAGE * 4 / 3 + 4:
-        raise BadRequest("The image must have something in it, and at most 4 MB.", param=path, code="invalid_value")
-    return bare

@@ -40,6 +40,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     temperature: Temperature = "clamp"
     versions: dict[str, Model] = {}
     """By the name that callers use: fine-tuned models, and known ones at another address."""
+    image_hosts: frozenset[str] = frozenset()
+    """Hosts that images are fetched from although they are not on the public internet."""
 
 
 def read(upstream: Upstream) -> Options:

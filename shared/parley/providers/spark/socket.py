@@ -17,10 +17,11 @@ from parley.chat.prompt import Prompt
 from parley.clock import now
 from parley.dialects.spark import question, refusals
 from parley.dialects.spark.frames import Decoder
+from parley.dialects.spark.pictures import picture_of
 from parley.dialects.spark.signing import signed
-from parley.dialects.spark.told import image_of
 from parley.leases import Credential, Lease
 from parley.providers.spark.options import app_id_of, read, version_of
+from parley.providers.spark.pictures import base64_of
 from parley.transports import Net
 from parley.transports.websocket import HandshakeRefused, Socket
 
@@ -53,17 +54,19 @@ class SparkSocket:
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         self._upstream = upstream
-        self._sockets = net.websockets
+        self._http, self._sockets = net.http, net.websockets
         self._options = read(upstream)
 
     async def stream(self, prompt: Prompt, lease: Lease) -> Events:
         """Ask, and pass on what the frames say."""
-        version = version_of(self._options, prompt.model, lease.place.base_url)
+        place = lease.place
+        version = version_of(self._options, prompt.model, place.base_url)
+        picture = picture_of(prompt.messages, version)
         asked = question.encode(
             prompt,
             version,
             app_id_of(lease.credential),
-            image=image_of(prompt.messages),
+            image=await base64_of(picture, self._http, place, self._options.image_hosts) if picture else None,
             temperature=self._options.temperature,
         )
         decoder = Decoder(question.most_tokens(prompt, version))
