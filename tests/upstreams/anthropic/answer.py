@@ -52,7 +52,8 @@ def answer(body: Body, settings: Settings, report: Body, number: int) -> Answer:
     """The answer to this request."""
     wish = directives.read(last_words(body["messages"]))
     calls = _calls(body, wish, number)
-    text = "" if calls and wish.text is None else _text(body, wish, settings, report)
+    forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")  # then it says nothing before it calls
+    text = "" if calls and (forced or wish.text is None) else _text(body, wish, settings, report)
     # A report is told whole: what it tells of the request would be cut by the request's own words.
     text, stop = (text, None) if wish.report else _stopped(text, body.get("stop_sequences") or ())
     made = Answer(
