@@ -18,3 +18,4 @@ vendor anthropic anthropic==2.11.0
 vendor anthropic060 anthropic==0.60.0
 vendor spark spark_ai_python==0.4.5
 vendor zhipu zai-sdk==0.2.3
+vendor gemini google-genai==3.4.0
