@@ -115,6 +115,14 @@ def test_what_a_caller_did_wrong_is_said_in_the_upstreams_words(code: str, param
     assert failure.message == ("参数有误" * 500)[:500]
 
 
+def test_a_signed_token_that_is_said_back_to_us_is_not_repeated():
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJhcGlfa2V5IjoiYSJ9.tnT5L-r_C1b9NatKKjyplrNTn"
+    for code in ("1210", "1299"):
+        failure = refused(400, coded(code, f"no {token}, sorry"))
+        assert failure.message == "no ..., sorry"
+    assert token not in str(failure_in({"error": {"type": "invalid_request_error", "message": f"no {token}"}}))
+
+
 def test_what_concerns_the_operator_is_said_in_ours():
     for code in ("1002", "1113", "1302", "1305", "1230"):
         assert "说明" not in refused(429, coded(code)).message

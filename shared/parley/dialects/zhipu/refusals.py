@@ -37,6 +37,8 @@ DUPLICATE_ID: Final = "duplicate_request_id"
 NO_HEADERS: Final[Mapping[str, str]] = {}
 _LONGEST_TEXT: Final = 500
 _TOO_LARGE: Final = 435
+_TOKEN: Final = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+"""A signed token, which nobody is told who did not sign it; keys themselves are taken out by the caller."""
 _BEIJING: Final = timezone(timedelta(hours=8))
 _RESET: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)")
 
@@ -53,6 +55,7 @@ class _Said:
 
 def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """The failure that an HTTP answer other than 200 says. `headers` must be found whatever their case."""
+    body = _TOKEN.sub(b"...", body)
     if is_page(headers.get("content-type", ""), body):
         return _nowhere(status) if status == 404 else openai.failure_of(status, headers, body)
     try:
@@ -72,6 +75,7 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
 def failure_in(chunk: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> Failure | None:
     """The failure that a chunk, or a body that came with status 200, says in the place of words, if any."""
     if chunk.get("error") or chunk.get("success") is False:
+        chunk = msgspec.json.decode(_TOKEN.sub(b"...", msgspec.json.encode(chunk)))
         said = _read(chunk, None, retry_after(headers))
         if (judge := _CODES.get(said.code)) is not None:
             return judge(said)
