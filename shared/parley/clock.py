@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 
 def now() -> float:
@@ -19,3 +20,14 @@ def monotonic() -> float:
 async def sleep(seconds: float) -> None:
     """Let others run for so long."""
     await asyncio.sleep(seconds)
+
+
+async def looks(seconds: float, *, first: float = 0.1, longest: float = 2.0) -> AsyncIterator[None]:
+    """One step per look at a job of somebody else's: at once, then ever more rarely, until the time is over."""
+    over = monotonic() + seconds
+    pause = first
+    yield
+    while (left := over - monotonic()) > 0:
+        await sleep(min(pause, left))
+        pause = min(pause * 2, longest)
+        yield

@@ -19,7 +19,7 @@ from parley.catalog import Upstream
 from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
-from parley.clock import monotonic
+from parley.clock import looks, monotonic
 from parley.dialects import claude_web as dialect
 from parley.errors import (
     CredentialFailure,
@@ -34,7 +34,6 @@ from parley.leases import Credential, Lease, Session
 from parley.providers.claude_web.options import read
 from parley.providers.claude_web.reading import Reading
 from parley.providers.claude_web.site import Reply, Site
-from parley.providers.h2ogpte.patience import looks
 from parley.sealed import Secret
 from parley.settings import ConfigurationError
 from parley.transports import Net

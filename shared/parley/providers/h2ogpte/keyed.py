@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from parley.clock import looks
 from parley.dialects.challenge import is_page
 from parley.dialects.h2ogpte import failure
 from parley.errors import Failure, UpstreamBroken, UpstreamMalformed
 from parley.leases import Credential
 from parley.providers.h2ogpte.options import Options
-from parley.providers.h2ogpte.patience import looks
 from parley.providers.h2ogpte.refusals import refusal
 from parley.providers.h2ogpte.site import Site, parsed
 from parley.providers.h2ogpte.web import names

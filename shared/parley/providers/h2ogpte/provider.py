@@ -12,6 +12,7 @@ from parley.catalog import Upstream
 from parley.chat.demands import KNOBS, Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
+from parley.clock import looks
 from parley.dialects import h2ogpte as dialect
 from parley.errors import (
     CredentialFailure,
@@ -26,7 +27,6 @@ from parley.leases import Credential, Lease, Renewal, Session
 from parley.providers.h2ogpte.door import Door
 from parley.providers.h2ogpte.keyed import Keyed
 from parley.providers.h2ogpte.options import read
-from parley.providers.h2ogpte.patience import looks
 from parley.providers.h2ogpte.site import Site
 from parley.providers.h2ogpte.web import Doubts, Web
 from parley.transports import Net

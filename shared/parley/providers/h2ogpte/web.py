@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from parley.clock import monotonic
+from parley.clock import looks, monotonic
 from parley.dialects import h2ogpte as dialect
 from parley.dialects.challenge import is_page
 from parley.dialects.cookies import Jar
@@ -20,7 +20,6 @@ from parley.errors import CredentialExpired, CredentialRejected, Failure, Sessio
 from parley.leases import Credential, Renewal
 from parley.providers.h2ogpte.bootstrap import COOKIE, SignedIn, bootstrap
 from parley.providers.h2ogpte.options import Options
-from parley.providers.h2ogpte.patience import looks
 from parley.providers.h2ogpte.refusals import refusal
 from parley.providers.h2ogpte.site import Site, parsed
 from parley.sealed import Secret
