@@ -39,19 +39,16 @@ DROPS: Final = frozenset(
         "presence_penalty",
         "frequency_penalty",
         "logit_bias",
-        "top_logprobs",
         "parallel_tool_calls",
-        "stream_options",
         "store",
         "metadata",
         "service_tier",
         "verbosity",
         "prediction",
         "prompt_cache_key",
-        "moderation",
     }
 )
-"""What merely tunes, and is not sent. `seed` and `reasoning_effort` are sent to the models that know them."""
+"""Knobs that are not sent. `seed` and `reasoning_effort` are sent to the models that know them."""
 
 _OWN: Final = (
     "do_sample",

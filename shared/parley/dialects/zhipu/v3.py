@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from parley.chat.demands import Feature, refuse_unmet
+from parley.chat.demands import KNOBS, Feature, refuse_unmet
 from parley.chat.events import Event, Stop, Text, Usage
 from parley.chat.prompt import Assistant, Developer, Prompt, System, text_of
 from parley.dialects.zhipu.refusals import failure_in, failure_of
@@ -32,6 +32,7 @@ MODELS: Final = (
 )
 """What this API answered with. The platform has withdrawn all of them."""
 FEATURES: Final[frozenset[Feature]] = frozenset({"usage"})
+DROPS: Final[frozenset[str]] = frozenset(KNOBS) - {"temperature", "top_p"}
 _LONGEST_BODY: Final = 8 * 2**20
 _EDGE: Final = 0.01
 _INSTEAD_OF_ONE: Final = 0.7

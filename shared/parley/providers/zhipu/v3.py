@@ -10,7 +10,7 @@ import msgspec
 from parley.catalog import Upstream
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
-from parley.dialects.zhipu import DROPS, SignIn, failure_of, v3
+from parley.dialects.zhipu import SignIn, failure_of, v3
 from parley.errors import CredentialExpired
 from parley.leases import Credential, Lease
 from parley.providers.zhipu.door import NOBODY, headers, knock, refuse_what_is_no_key, settled
@@ -28,7 +28,7 @@ class ZhipuV3:
     """Always asks for a stream; the unary answer is its fold."""
 
     features = v3.FEATURES
-    drops: frozenset[str] = DROPS | {"seed", "reasoning_effort", "user", "safety_identifier"}
+    drops = v3.DROPS
 
     def __init__(self, upstream: Upstream, net: Net) -> None:
         refuse_what_is_no_key(upstream)
