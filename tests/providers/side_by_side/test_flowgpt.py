@@ -47,7 +47,12 @@ def stack(running: Emulator) -> Iterator[Stack]:
         "FLOWGPT_CREDENTIALS": json.dumps([{"value": OLD, "alias": "old"}, {"value": SECOND, "alias": "second"}]),
         "FLOWGPT_BASE_URL": running.url,
     }
-    with Stack(settings, gateways=2) as made:
+    others = [
+        {"name": "flow-old", "provider": "flowgpt", "base_url": running.url, "credentials": [OLD]},
+        {"name": "flow-guest", "provider": "flowgpt", "base_url": running.url, "guests": 1},
+    ]
+    files = {"parley.yaml": json.dumps({"upstreams": others})}
+    with Stack(settings, gateways=2, files=files) as made:
         yield made
 
 
@@ -215,6 +220,29 @@ def test_an_image_is_refused_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model="gpt-4-free", messages=[{"role": "user", "content": [image]}])  # type: ignore[list-item,misc]
     assert refused.value.param == "messages[0].content[0]"
+
+
+def test_nobody_is_asked_with_nothing_but_a_token_that_ran_out(stack: Stack, upstream: Emulator) -> None:
+    for _ in range(3):
+        answer = stack.ask("Hi", model="flow-old/default")
+        assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+        assert answer.json()["error"]["code"] in ("upstream_credential_expired", "no_credential_available")
+    assert all(OLD not in record["headers"].get("authorization", "") for record in upstream.stats()["log"])
+
+
+def test_a_guest_is_one_and_the_same_at_every_gateway_and_rests_when_its_address_is_counted(
+    stack: Stack, upstream: Emulator
+) -> None:
+    answers = [stack.ask("Hi", model="flow-guest/claude-instant") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    stats = upstream.stats()
+    assert len(stats["devices"]["guest"]) == 1 and stats["leaks"] == []
+    upstream.set(guest_limit=0)
+    for _ in range(3):
+        answer = stack.ask("Hi", model="flow-guest/claude-instant")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert 50 < int(answer.headers["retry-after"]) <= 60
+    assert upstream.stats()["counts"]["guest"] == 5, "nobody asked again, and no new guest was made"
 
 
 # Last: what was learnt stays with the tokens.
