@@ -216,6 +216,11 @@ def _finish(reason: str) -> Callable[[Body, int], None]:
     return change
 
 
+def _called_and_stopped(choice: Body, _: int) -> None:
+    if choice["finish_reason"] == "tool_calls":
+        choice["finish_reason"] = "stop"
+
+
 def _no_delta(value: Any) -> Callable[[Body, int], None]:
     def change(choice: Body, _: int) -> None:
         if choice["finish_reason"]:
@@ -334,7 +339,7 @@ CHUNK_TWISTS: dict[str, Twist] = {
     "finish_empty": _each_choice(_finish_empty),
     "finish_with_text": _finish_with_text,
     "finish_twice": _finish_twice,
-    "finish_stop": _each_choice(_finish("stop")),
+    "finish_stop": _each_choice(_called_and_stopped),
     "finish_eos_token": _each_choice(_finish("eos_token")),
     "no_finish": _no_finish,
     "delta_null": _each_choice(_no_delta(None)),
@@ -381,6 +386,11 @@ def _unary_finish(reason: str | None) -> Callable[[Body, Params], None]:
     return change
 
 
+def _unary_called_and_stopped(completion: Body, _: Params) -> None:
+    for place, choice in enumerate(completion["choices"]):
+        _called_and_stopped(choice, place)
+
+
 def _unary_tool_calls(value: Any) -> Callable[[Body, Params], None]:
     def change(completion: Body, _: Params) -> None:
         for choice in completion["choices"]:
@@ -402,7 +412,7 @@ UNARY_TWISTS: dict[str, Callable[[Body, Params], None]] = {
     "tool_calls_null": _unary_tool_calls(None),
     "finish_empty": _unary_finish(""),
     "no_finish": _unary_finish(None),
-    "finish_stop": _unary_finish("stop"),
+    "finish_stop": _unary_called_and_stopped,
     "finish_eos_token": _unary_finish("eos_token"),
     "created_text": lambda completion, _: completion.update(created=str(completion["created"])),
     "created_float": lambda completion, _: completion.update(created=completion["created"] + 0.5),
