@@ -141,8 +141,7 @@ async def test_the_newer_version_and_its_models(service: Emulator, net: Net):
 
 async def test_a_model_that_takes_no_sampling_is_asked_without(service: Emulator, net: Net):
     """Its name says nothing of it, so it is found out."""
-    service.set(models={"some-mystery": {"sampling": "none"}})
-    told = await asked(service, net, asking("!say:hi", model="some-mystery", temperature=0.3))
+    told = await asked(service, net, asking("!say:hi", model="mystery", temperature=0.3))
     assert said(told) == "hi"
     bodies = [entry["body"] for entry in service.stats()["log"]]
     assert [body.get("temperature") for body in bodies] == [0.3, None]
