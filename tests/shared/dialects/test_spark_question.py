@@ -243,6 +243,8 @@ def test_nobody_can_be_made_to_call() -> None:
     refused(names, tool_choice=named, param="tool_choice")
     only["allowed_tools"] = {"mode": "required", "tools": [named]}
     refused(names, tool_choice=only, param="tool_choice")
+    told = encode(prompt("hi", tools=[BARE], tool_choice="required"), VERSIONS["max-32k"], "app", forced_tools="auto")
+    assert [function["name"] for function in json.loads(told)["payload"]["functions"]["text"]] == ["now"]
 
 
 # --- images -------------------------------------------------------------------------------------------------------

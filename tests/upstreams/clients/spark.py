@@ -1,7 +1,7 @@
 """The official client 0.4.5, unmodified: `ChatSparkLLM` over signed sockets.
 
-`spark.py URL` goes through all that it can do; `spark.py URL JSON` asks one question, {"domain", "path", "messages",
-"functions"}, and tells the text, the call and the usage.
+`spark.py URL` goes through all that it can do; `spark.py URL JSON` asks a list of questions, each {"domain", "path",
+"messages", "functions"}, and tells of each the text, the call and the usage: of a whole answer, and of a streamed one.
 """
 
 import asyncio
@@ -69,10 +69,23 @@ def fault(name, **more):
     assert requests.post(f"{url}/__emu__/faults", json={"name": name, **more}, timeout=5).ok
 
 
-def once(asked):
-    roles = [ChatMessage(role=message["role"], content=message["content"]) for message in asked["messages"]]
-    more = {"function_definition": asked["functions"]} if asked.get("functions") else {}
-    return generated(client(asked["path"], asked["domain"]), roles, **more)
+def talked(questions):
+    return [[_asked(question, streaming=False), _asked(question, streaming=True)] for question in questions]
+
+
+def _asked(question, streaming):
+    messages = [ChatMessage(role=message["role"], content=message["content"]) for message in question["messages"]]
+    more = {"function_definition": question["functions"]} if question.get("functions") else {}
+    llm = client(question["path"], question["domain"], streaming=streaming)
+    if not streaming:
+        text, call, usage = generated(llm, messages, **more)
+        return {"text": text, "call": call or None, "usage": usage}
+    pieces = list(llm.stream(messages, **more))
+    return {
+        "text": "".join(piece.content for piece in pieces),
+        "call": next((call for piece in pieces if (call := getattr(piece, "function_call", None))), None),
+        "usage": next(piece.additional_kwargs["token_usage"] for piece in pieces if piece.additional_kwargs),
+    }
 
 
 def everything():
@@ -103,4 +116,4 @@ def everything():
     return saw
 
 
-print(json.dumps(once(json.loads(sys.argv[2])) if len(sys.argv) > 2 else everything()))
+print(json.dumps(talked(json.loads(sys.argv[2])) if len(sys.argv) > 2 else everything()))

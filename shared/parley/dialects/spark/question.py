@@ -14,6 +14,8 @@ from parley.errors import BadRequest, UnsupportedParameter
 
 Temperature = Literal["clamp", "halve"]
 """OpenAI's scale goes to 2 and most versions' to 1: cut there, or half of everything as openai-style-api has it."""
+ForcedTools = Literal["refuse", "auto"]
+"""What becomes of a caller's order to call a function: nobody can force this model, but it may decide by itself."""
 
 _LEAST_TEMPERATURE: Final = 0.01
 _LONGEST_USER: Final = 32
@@ -26,6 +28,7 @@ def encode(
     *,
     image: str | None = None,
     temperature: Temperature = "clamp",
+    forced_tools: ForcedTools = "refuse",
 ) -> str:
     """The question, with its image (base64) where there is one.
 
@@ -37,7 +40,7 @@ def encode(
     if version.patch_id:
         header["patch_id"] = [version.patch_id]
     payload: dict[str, Any] = {"message": {"text": _text(prompt, version, image)}}
-    if functions := _functions(prompt, version):
+    if functions := _functions(prompt, version, forced_tools):
         payload["functions"] = {"text": functions}
     frame = {"header": header, "parameter": {"chat": _chat(prompt, version, temperature)}, "payload": payload}
     return msgspec.json.encode(frame).decode()
@@ -97,7 +100,7 @@ def _text(prompt: Prompt, version: Version, image: str | None) -> list[dict[str,
     return [first, *({**turn, "content_type": "text"} for turn in told)]
 
 
-def _functions(prompt: Prompt, version: Version) -> list[dict[str, Any]]:
+def _functions(prompt: Prompt, version: Version, forced: ForcedTools) -> list[dict[str, Any]]:
     tools, choice = prompt.tools or [], prompt.tool_choice
     if not tools or choice == "none":
         return []
@@ -107,7 +110,7 @@ def _functions(prompt: Prompt, version: Version) -> list[dict[str, Any]]:
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         allowed = {tool["function"]["name"] for tool in choice["allowed_tools"]["tools"]}
         choice = choice["allowed_tools"]["mode"]
-    if choice not in (None, "auto"):
+    if choice not in (None, "auto") and forced == "refuse":
         raise UnsupportedParameter("This model cannot be told to call a function; it decides.", param="tool_choice")
     functions = [tool["function"] for tool in tools]
     return [_function(function) for function in functions if allowed is None or function["name"] in allowed]

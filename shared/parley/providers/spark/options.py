@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from parley.catalog import Upstream
-from parley.dialects.spark.question import Temperature
+from parley.dialects.spark.question import ForcedTools, Temperature
 from parley.dialects.spark.versions import Version, moved, tuned, version
 from parley.errors import ModelNotFound
 from parley.leases import Credential
@@ -38,6 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Settings of one upstream at the WebSocket API."""
 
     temperature: Temperature = "clamp"
+    forced_tools: ForcedTools = "refuse"
     versions: dict[str, Model] = {}
     """By the name that callers use: fine-tuned models, and known ones at another address."""
     image_hosts: frozenset[str] = frozenset()

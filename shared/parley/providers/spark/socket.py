@@ -68,6 +68,7 @@ class SparkSocket:
             app_id_of(lease.credential),
             image=await base64_of(picture, self._http, place, self._options.image_hosts) if picture else None,
             temperature=self._options.temperature,
+            forced_tools=self._options.forced_tools,
         )
         decoder = Decoder(question.most_tokens(prompt, version))
         loop = asyncio.get_running_loop()
