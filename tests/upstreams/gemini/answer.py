@@ -60,7 +60,7 @@ def _candidate(body: Body, wish: directives.Wish, model: Model, settings: Settin
     calls = _calls(body, wish)
     text = "" if (calls and wish.text is None) or wish.refusal else _text(config, wish, settings, report)
     text += f" #{at + 1}" if at and text else ""
-    for stop in config.get("stopSequences") or ():
+    for stop in () if wish.report else config.get("stopSequences") or ():  # a report holds its own request
         text = text.partition(stop)[0]
     thinking = config.get("thinkingConfig") or {}
     thinks = model.thinks != "never" and thinking.get("thinkingBudget") != 0

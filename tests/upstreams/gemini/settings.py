@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-
 ALL = ("v1", "v1beta", "v1alpha")
 
 
