@@ -4,7 +4,7 @@ Failure
 ├── Refusal                      the caller asked for something we will not or cannot do
 │   ├── BadRequest               400, and its kin: UnsupportedParameter, ContextTooLong
 │   ├── Unauthenticated          401, a missing or wrong key of ours
-│   ├── NotFound                 404: ModelNotFound, UnknownURL
+│   ├── NotFound                 404: ModelNotFound (ModelElsewhere: not with this credential), UnknownURL
 │   ├── WrongMethod              405
 │   └── TooLarge                 413
 ├── CredentialFailure            the upstream does not honour the credential just now
@@ -141,6 +141,12 @@ class ModelNotFound(Refusal):
 
     status = 404
     code = "model_not_found"
+
+
+class ModelElsewhere(ModelNotFound):
+    """The account of this credential does not have the model; that of another one may."""
+
+    try_next = True
 
 
 class UnknownURL(Refusal):

@@ -19,7 +19,7 @@ from parley.dialects.azure import VERDICTS, endpoint, refusal, surface
 from parley.dialects.openai import Decoder, encode, failure_in
 from parley.errors import CredentialRejected
 from parley.leases import Credential, Lease
-from parley.providers.openai import Body
+from parley.providers.openai import Body, elsewhere
 from parley.settings import ConfigurationError
 from parley.transports import Net
 
@@ -75,7 +75,7 @@ class Azure:
         ) as response:
             if response.status_code != 200:
                 page = await self._http.read(response)
-                raise refusal(page.status_code, page.headers, page.content)
+                raise elsewhere(refusal(page.status_code, page.headers, page.content), self._upstream)
             body = Body(response.headers, Decoder(self._failure_in))
             compressed = "content-encoding" in response.headers
             chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))

@@ -18,7 +18,7 @@ from parley.chat.demands import Feature
 from parley.chat.events import Event, Events
 from parley.chat.prompt import Prompt
 from parley.dialects.openai import Decoder, encode, failure_in, failure_of
-from parley.errors import UpstreamEmpty, UpstreamMalformed
+from parley.errors import Failure, ModelElsewhere, ModelNotFound, UpstreamEmpty, UpstreamMalformed
 from parley.leases import Credential, Lease, Place
 from parley.providers.rows import ROWS
 from parley.transports import Net
@@ -82,7 +82,9 @@ class OpenAI:
                     if rules.stream_usage and page.status_code in (400, 422) and b"stream_options" in page.content:
                         rules = replace(rules, stream_usage=False)  # this server does not know it: ask without
                         continue
-                    raise failure_of(page.status_code, page.headers, page.content, self._row.verdicts)
+                    raise elsewhere(
+                        failure_of(page.status_code, page.headers, page.content, self._row.verdicts), self._upstream
+                    )
                 body = Body(response.headers, self._decoder())
                 # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
                 compressed = "content-encoding" in response.headers
@@ -129,6 +131,13 @@ class OpenAI:
     def _signed(self, credential: Credential) -> dict[str, str]:
         key = credential.part()
         return {**self._headers, "authorization": f"Bearer {key}"} if key else self._headers
+
+
+def elsewhere(failure: Failure, upstream: Upstream) -> Failure:
+    """The same failure; but a model that one of several accounts does not have may be another's."""
+    if type(failure) is not ModelNotFound or len(upstream.credentials) < 2:
+        return failure
+    return ModelElsewhere(failure.message, param=failure.param, upstream_status=failure.upstream_status)
 
 
 class Reads(Protocol):
