@@ -6,7 +6,7 @@ COMPOSE ?= $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-comp
 export PYTHON
 
 .DEFAULT_GOAL := menu
-.PHONY: menu run up down logs check test test-engine bench lock clean
+.PHONY: menu run up down logs check test test-vendors test-engine bench lock clean
 
 menu:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
