@@ -108,6 +108,8 @@ def failure_said(said: Any, verdicts: Mapping[str, Verdict] = NO_VERDICTS) -> Fa
 
 
 def _failure(status: int | None, said: Any, headers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> Failure:
+    if isinstance(said, list) and len(said) == 1:  # so says Google's face of this API
+        (said,) = said
     outer: dict[str, Any] = said if isinstance(said, dict) else {}
     error = outer.get("error") or said
     inner: dict[str, Any] = error if isinstance(error, dict) else {}
@@ -119,7 +121,7 @@ def _failure(status: int | None, said: Any, headers: Mapping[str, str], verdicts
         param=_word(inner.get("param")),
         text=_text(error, outer)[:_LONGEST_TEXT],
         wait=_wait(headers, outer),
-        verdict=_verdict(code, kind, verdicts) or _moderated(inner),
+        verdict=_verdict(code, kind, verdicts) or _moderated(inner) or _key_refused(inner),
     )
     return _by_status(_status_meant(facts) if status is None else status, facts)
 
@@ -130,6 +132,13 @@ def _verdict(code: str, kind: str, own: Mapping[str, Verdict]) -> Verdict | None
             if found := table.get(word):
                 return found
     return None
+
+
+def _key_refused(error: Mapping[str, Any]) -> Verdict | None:
+    """Google's 400 for a key that is wrong is told from others by a detail (`upstreams/gemini.md` section 3)."""
+    details = error.get("details")
+    reasons = [one.get("reason") for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return "credential" if "API_KEY_INVALID" in reasons else None
 
 
 def _moderated(error: Mapping[str, Any]) -> Verdict | None:
