@@ -12,15 +12,13 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-_USUAL_PORTS: Final = {"ws": 80, "wss": 443}
+_USUAL_PORTS: Final = {"ws": ":80", "wss": ":443"}
 
 
 def signed(url: str, key: str, secret: str, at: float) -> str:
     """`url` with the signature of an application, made at `at` (seconds since the epoch)."""
     place = urlsplit(url)
-    host = place.netloc.rpartition("@")[2]
-    if place.port == _USUAL_PORTS.get(place.scheme):
-        host = host.removesuffix(f":{place.port}")
+    host = place.netloc.rpartition("@")[2].removesuffix(_USUAL_PORTS.get(place.scheme, ":"))
     date = formatdate(at, usegmt=True)  # English names whatever the locale is
     text = f"host: {host}\ndate: {date}\nGET {place.path} HTTP/1.1"
     signature = _base64(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())
