@@ -10,6 +10,7 @@ counted in slices: counted in a thread of its own, it holds nobody up.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
@@ -25,16 +26,29 @@ _PER_IMAGE: Final = 85
 """What a low-detail image costs at OpenAI; the size of an image is not known here."""
 
 
+_loading: Final = threading.Lock()
+
+
 @cache
-def _encoding() -> Any:
+def _tables() -> Any:
     from bpe_openai import _bindings  # noqa: PLC0415  # heavy, and not every gateway ever counts
 
     return _bindings.tokenizer_for_encoding("o200k_base")
 
 
+def _encoding() -> Any:
+    with _loading:  # one load at a time: they are large
+        return _tables()
+
+
 def load() -> None:
-    """Load the tables now, so that no request has to wait: some 0.3 s, in which the process does nothing else."""
+    """Load the tables now, so that no request has to wait for them: some 0.3 s."""
     _encoding()
+
+
+def loaded() -> bool:
+    """Whether counting can begin at once."""
+    return _tables.cache_info().currsize > 0
 
 
 def count(text: str) -> int:

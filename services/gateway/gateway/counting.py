@@ -7,7 +7,7 @@ import asyncio
 from parley.chat.answer import Answer
 from parley.chat.events import Usage
 from parley.chat.prompt import Prompt
-from parley.tokens import count, prompt_tokens
+from parley.tokens import count, loaded, prompt_tokens
 
 _LONG = 20_000  # characters; counting more than that takes milliseconds, which the event loop is not to wait for
 
@@ -20,7 +20,7 @@ async def counted(prompt: Prompt, answer: Answer) -> Usage:
         for piece in (*choice.text, *choice.thought, *choice.refusal, *(a for c in choice.calls for a in c.arguments))
     )
     size = len(said) + sum(len(str(message.content or "")) for message in prompt.messages)
-    if size > _LONG:
+    if size > _LONG or not loaded():  # neither a long count nor the loading of the tables is to hold up other answers
         return await asyncio.to_thread(_count, prompt, said)
     return _count(prompt, said)
 
