@@ -20,6 +20,7 @@ from parley.chat.prompt import Prompt
 from parley.dialects.gemini import DROPS, Decoder, Manner, encode, failure_of, path_of, remedied
 from parley.errors import Failure, UpstreamFailure, UpstreamMalformed
 from parley.leases import Credential, Lease, Place
+from parley.providers.openai import elsewhere
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, Lines
 
@@ -110,7 +111,7 @@ class Gemini:
                 page = await self._http.read(response)
             better = remedied(manner, page.status_code, page.content)
             if better is None:
-                raise failure_of(page.status_code, page.headers, page.content)
+                raise elsewhere(failure_of(page.status_code, page.headers, page.content), self._upstream)
             manner = better
 
     async def models(self, lease: Lease) -> list[str]:

@@ -20,7 +20,6 @@ DROPS: Final = frozenset(
     {
         "logit_bias",
         "metadata",
-        "moderation",
         "prompt_cache_key",
         "safety_identifier",
         "service_tier",
