@@ -30,8 +30,8 @@ NEWEST: Final = "2024-10-21"
 class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What an operator may say of a resource beyond its endpoint and keys."""
 
-    api_version: str = NEWEST
-    """A date, perhaps with `-preview`; or `v1` for the surface without dates."""
+    api_version: str = ""
+    """A date, perhaps with `-preview`; or `v1` for the surface without dates. The address tells when nothing does."""
     deployments: dict[str, str] = {}
     """Which deployment serves a model name; a name that is not here is taken for a deployment's own."""
     headers: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Azure:
     def __init__(self, upstream: Upstream, net: Net) -> None:
         options = msgspec.convert(dict(upstream.options), Options)
         try:
-            self._surface = surface(options.api_version)
+            self._surface = surface(options.api_version or ("v1" if "/openai/v1" in upstream.base_url else NEWEST))
         except ValueError as problem:
             raise ConfigurationError(f"upstream '{upstream.name}': {problem}.") from None
         if not upstream.base_url and not all(plan.base_url for plan in upstream.credentials):

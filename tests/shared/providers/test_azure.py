@@ -149,6 +149,13 @@ async def test_a_token_opens_it_and_a_private_gateways_path_stays(service: Emula
     assert "api-key" not in report["headers"]
 
 
+async def test_the_address_tells_the_surface_when_nothing_else_does(service: Emulator, net: Net):
+    for path, asked in (("", "/openai/deployments/chat/"), ("/openai/v1/", "/openai/v1/chat/")):
+        upstream = Upstream("it", "azure", service.url + path)
+        await answered(Azure(upstream, net), asking(model="chat"), lent(upstream))
+        assert service.stats()["log"][-1]["path"].startswith(asked)
+
+
 async def test_a_name_that_is_not_mapped_is_a_deployments_own(service: Emulator, net: Net):
     upstream = place(service)
     assert said(await answered(Azure(upstream, net), asking(model="chat"), lent(upstream))) == "hello"

@@ -9,7 +9,6 @@ from pydantic import SecretStr
 from parley.catalog import CredentialPlan, Upstream
 from parley.configuration.credentials import credentials, refuse_placeholder
 from parley.configuration.network import proxy_for, timeouts_of
-from parley.providers.azure import NEWEST
 from parley.sealed import Secret
 from parley.settings import CommaList, ConfigurationError, CredentialList, Settings
 
@@ -44,7 +43,7 @@ def azure(settings: AzureSettings) -> Iterator[Upstream]:
             "AZURE_OPENAI_ENDPOINT is needed: the address of your resource, such as https://NAME.openai.azure.com."
         )
     deployments = dict(_deployment(item) for item in settings.azure_openai_deployments)
-    version = settings.azure_openai_api_version or settings.openai_api_version or NEWEST
+    version = settings.azure_openai_api_version or settings.openai_api_version
     yield Upstream(
         name="azure",
         provider="azure",
@@ -54,7 +53,7 @@ def azure(settings: AzureSettings) -> Iterator[Upstream]:
         default_model=settings.azure_openai_default_model or next(iter(deployments), None),
         timeouts=timeouts_of(settings),
         proxy=proxy_for(settings, endpoint),
-        options={"api_version": version, "deployments": deployments},
+        options={"deployments": deployments, **({"api_version": version} if version else {})},
     )
 
 
