@@ -10,7 +10,7 @@ Failure
 ├── CredentialFailure            the upstream does not honour the credential just now
 │   ├── CredentialExpired        the sign-in ran out; it can be renewed
 │   ├── CredentialRejected       refused for good, as far as we can tell
-│   ├── Throttled                told to slow down
+│   ├── Throttled                told to slow down; TokensThrottled: by tokens, not by requests
 │   └── QuotaExhausted           nothing left until a billing period ends
 ├── UpstreamFailure              the upstream itself
 │   ├── Unreachable              no connection
@@ -204,6 +204,12 @@ class Throttled(CredentialFailure):
     code = "rate_limit_exceeded"
     rest = 20.0
     longest_rest = 900.0
+
+
+class TokensThrottled(Throttled):
+    """The upstream asked us to slow down because of how many tokens went through, not how many requests."""
+
+    type = "tokens"
 
 
 class QuotaExhausted(CredentialFailure):
