@@ -52,8 +52,13 @@ OF_THE_FLEET: Final = (
     Key("parley:baton", "string", "its holder's patience", "baton", "the process that runs the control loops"),
     Key("parley:models", "string", "a week", "model_lists", "JSON: model ids and when they were asked for", each=True),
     Key("parley:seal", "string", None, "vault", "a known text under our seal: opens only with the key of this data"),
+    Key("parley:{config}:now", "hash", None, "revisions", "revision, changes (sealed): what is in force"),
+    Key("parley:{config}:past", "hash", None, "revisions", "revision -> changes (sealed), the newest ones"),
+    Key("parley:{config}:log", "hash", None, "revisions", "revision -> JSON: number, at, who, what, the newest ones"),
 )
 
+CONFIG: Final = "parley:{config}:"
+"""What the keys of the configuration start with."""
 PROCESSES: Final = "parley:processes"
 BATON: Final = "parley:baton"
 SEAL: Final = "parley:seal"

@@ -65,4 +65,7 @@ KNOWN_SESSIONS: Final = Script("session_known")
 HEARTBEAT: Final = Script("heartbeat")
 BATON: Final = Script("baton")
 
+# Of the configuration
+WRITE_CONFIG: Final = Script("config_write")
+
 ALL: Final = tuple(value for value in dict(globals()).values() if isinstance(value, Script))
