@@ -1,22 +1,32 @@
+<<<<<<< ours
 """Who may run side by side, and which tests need vendors' own clients.
 
 A file's tests run in one process, one after the other, unless they name a group.
 """
+=======
+"""How tests are dealt out to processes: by file, and those about one family of providers by family."""
+>>>>>>> theirs
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from xdist.scheduler.loadgroup import LoadGroupScheduling
+from xdist.scheduler.loadfile import LoadFileScheduling
+
+_FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
+"""In ids such as `tests/providers/test_contract.py::test_hello[h2ogpte/h2ogpte-guest]`."""
 
 
-class FilesAndGroups(LoadGroupScheduling):
-    """`--dist loadgroup`, where a test without a mark `xdist_group` belongs to its file's group."""
+class FilesAndFamilies(LoadFileScheduling):
+    """`--dist loadfile`, where a family is a file's equal: its tests share a stack, wherever they are written."""
 
     def _split_scope(self, nodeid: str) -> str:
-        group = super()._split_scope(nodeid)
-        return nodeid.partition("::")[0] if group == nodeid else group
+        family = _FAMILY.match(nodeid)
+        return f"family {family[1]}" if family else str(super()._split_scope(nodeid))
 
 
+<<<<<<< ours
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run a vendor's client in an environment of its own are for `make test-vendors`: it installs ten."""
     for item in items:
@@ -27,3 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadGroupScheduling | None:
     """Ours, where groups are asked for."""
     return FilesAndGroups(config, log) if config.getoption("dist") == "loadgroup" else None
+=======
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Ours, where files are dealt out."""
+    return FilesAndFamilies(config, log) if config.getoption("dist") == "loadfile" else None
+>>>>>>> theirs

@@ -11,12 +11,9 @@ from tests.providers.subjects import Family
 from tests.providers.world import World
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Family by family; every other test stays where it is."""
     found = [(at, item, item.callspec.params["family"].name) for at, item in enumerate(items) if _is_about_one(item)]
-    for _, item, family in found:
-        item.add_marker(pytest.mark.xdist_group(f"family:{family}"))
     for (at, _, _), (_, item, _) in zip(found, sorted(found, key=lambda one: one[2]), strict=True):
         items[at] = item
 

@@ -12,36 +12,26 @@ from typing import Any
 import pytest
 
 from parley.state import keys
-from tests.providers.subjects import FAMILIES, SCENES, Family, Mishap, cases
+from tests.providers.subjects import SCENES, Family, Mishap, cases, everybody, id_of, one_of_each, stood_in
 from tests.providers.world import LONG, World
 from tests.stack.running import until
 
 MULTILINGUAL = "Grüße, 世界! 👩‍👩‍👧‍👦 e\u0301 \u2028 \u0085 مرحبا 𝔘𝔫𝔦"
 """Characters of one to four bytes, joined, combining, and those at which a careless reader splits lines."""
-TOOL = {
-    "type": "function",
-    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"town": {"type": "string"}}}},
-}
-
-_SUBJECTS = [(family, subject) for family in FAMILIES.values() for subject in family.subjects]
 
 streaming = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-everybody = pytest.mark.parametrize(
-    ("family", "name"), [pytest.param(family, one.name, id=one.name) for family, one in _SUBJECTS]
-)
-one_of_each = pytest.mark.parametrize(
-    ("family", "name"), [pytest.param(family, one.name, id=one.name) for family, one in _SUBJECTS if not one.akin]
-)
-"""One of each kind."""
 
 
 def playing(scene: str) -> pytest.MarkDecorator:
     """Every subject's mishaps of a scene."""
-    found = [pytest.param(family, one.name, mishap, id=f"{one.name}-{mishap}") for family, one, mishap in cases(scene)]
+    found = [
+        pytest.param(family, one.name, mishap, id=f"{id_of(family, one)}-{mishap}")
+        for family, one, mishap in cases(scene)
+    ]
     return pytest.mark.parametrize(("family", "name", "mishap"), found)
 
 
-@pytest.mark.parametrize(("family", "name"), [pytest.param(f, s.name, id=s.name) for f, s in _SUBJECTS if s.stand_in])
+@stood_in
 def test_nobody_is_excused_from_a_scene(family: Family, name: str) -> None:
     (subject,) = (one for one in family.subjects if one.name == name)
     played = [scene for scene in SCENES if any(one is subject for one, _ in family.cases(scene))]
@@ -102,25 +92,6 @@ def test_text_that_comes_byte_by_byte(world: World, name: str) -> None:
     text = f"!say:{MULTILINGUAL}" if world.subjects[name].stand_in else MULTILINGUAL
     whole, streamed = (world.listen(name, text, stream) for stream in (False, True))
     assert whole.answer == streamed.answer == (MULTILINGUAL, [], "stop")
-
-
-@everybody
-def test_tools_are_called_or_refused_by_name(world: World, name: str) -> None:
-    world.begin(name)
-    text = '!tool:get_weather:{"town":"Zürich"}\n!tool:get_weather:{"town":"Basel"}'
-    whole, streamed = (world.listen(name, text, stream, tools=[TOOL]) for stream in (False, True))
-    if "tools" in world.subjects[name].made.features:
-        calls = [("get_weather", '{"town":"Zürich"}'), ("get_weather", '{"town":"Basel"}')]
-        calls = calls[:1] if world.subjects[name].one_call else calls
-        assert whole.answer == streamed.answer
-        assert [(name, json.loads(words)) for name, words in whole.calls] == [
-            (name, json.loads(words)) for name, words in calls
-        ]
-        assert whole.finish == "tool_calls"
-        return
-    for heard in (whole, streamed):
-        assert (heard.status, heard.code) == (400, "unsupported_parameter")
-        assert heard.error and heard.error.param == "tools[0]"
 
 
 # --- what does not ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tests.upstreams.running import Emulator
 WORDS = "!say:one two three four five"
 
 
-@pytest.mark.parametrize("family", [FAMILIES["openai"]], ids=["openai"])
+@pytest.mark.parametrize("family", [FAMILIES["openai"]], ids=["openai/"])
 def test_no_finish_reason_is_said_that_the_upstream_did_not_say(world: World) -> None:
     """The stand-in's own stream, cut behind every frame, politely and not."""
     world.begin("openai")

@@ -118,15 +118,22 @@ class World:
     # --- asking ---
 
     def listen(
-        self, name: str, text: str | list[Any], stream: bool, *, upstream: str | None = None, **more: Any
+        self,
+        name: str,
+        text: str | list[Any],
+        stream: bool,
+        *,
+        upstream: str | None = None,
+        model: str | None = None,
+        **more: Any,
     ) -> Heard:
-        return listen(self.stack, text, model=self._model(name, upstream), stream=stream, **more)
+        return listen(self.stack, text, model=self._model(name, upstream, model), stream=stream, **more)
 
     def ask(self, name: str, text: str, *, upstream: str | None = None) -> httpx.Response:
         return self.stack.ask(text, model=self._model(name, upstream))
 
-    def _model(self, name: str, upstream: str | None) -> str:
-        return f"{upstream or name}/{self.subjects[name].model}"
+    def _model(self, name: str, upstream: str | None, model: str | None = None) -> str:
+        return f"{upstream or name}/{model or self.subjects[name].model}"
 
     def hang_up(self, name: str, stream: bool, *, after_words: bool, request_id: str) -> float:
         """Ask for a slow answer and leave; the moment of leaving."""

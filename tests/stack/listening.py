@@ -30,6 +30,11 @@ class Heard:
     text: str = ""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Name and arguments of each tool call."""
+    thoughts: str = ""
+    others: list[str] = field(default_factory=list)
+    """The texts of the choices after the first."""
+    logprobs: list[Any] = field(default_factory=list)
+    """The tokens of the first choice, each with its probability."""
     finish: str | None = None
     usage: dict[str, Any] | None = None
     error: openai.APIError | None = None
@@ -103,7 +108,10 @@ def _whole(client: openai.OpenAI, ask: dict[str, Any], heard: Heard) -> None:
     said = client.chat.completions.create(**ask)
     body = said.to_dict()
     check_completion(body)
-    choice = body["choices"][0]
+    choice, *others = body["choices"]
+    heard.thoughts = choice["message"].get("reasoning_content") or ""
+    heard.others = [other["message"]["content"] or "" for other in others]
+    heard.logprobs = (choice["logprobs"] or {}).get("content") or []
     heard.text, heard.finish = choice["message"]["content"] or "", choice["finish_reason"]
     heard.calls = [_call(call) for call in choice["message"].get("tool_calls", ())]
     heard.usage = body["usage"]
@@ -113,6 +121,7 @@ def _stream(client: openai.OpenAI, ask: dict[str, Any], heard: Heard) -> None:
     options = {"stream_options": {"include_usage": True}}
     chunks: list[dict[str, Any]] = []
     calls: dict[int, dict[str, Any]] = {}
+    others: dict[int, str] = {}
     try:
         for chunk in client.chat.completions.create(stream=True, **options, **ask):
             said = chunk.to_dict()
@@ -120,12 +129,18 @@ def _stream(client: openai.OpenAI, ask: dict[str, Any], heard: Heard) -> None:
             chunks.append(said)
             heard.usage = said["usage"]
             for choice in said["choices"]:
+                if at := choice["index"]:
+                    others[at] = others.get(at, "") + (choice["delta"].get("content") or "")
+                    continue
+                heard.thoughts += choice["delta"].get("reasoning_content") or ""
+                heard.logprobs += (choice["logprobs"] or {}).get("content") or []
                 heard.text += choice["delta"].get("content") or ""
                 heard.finish = choice["finish_reason"] or heard.finish
                 for call in choice["delta"].get("tool_calls", ()):
-                    known = calls.setdefault(call["index"], {"function": {"name": "", "arguments": ""}})
-                    for name, piece in call["function"].items():
-                        known["function"][name] += piece
+                    kind = "custom" if "custom" in call else "function"
+                    known = calls.setdefault(call["index"], {kind: {}})[kind]
+                    for name, piece in call[kind].items():
+                        known[name] = known.get(name, "") + piece
     except openai.APIStatusError:
         raise
     except openai.APIError as broken:
@@ -133,9 +148,12 @@ def _stream(client: openai.OpenAI, ask: dict[str, Any], heard: Heard) -> None:
     else:
         check_stream(chunks, include_usage=True)
     heard.calls = [_call(call) for _, call in sorted(calls.items())]
+    heard.others = [text for _, text in sorted(others.items())]
 
 
 def _call(call: dict[str, Any]) -> tuple[str, str]:
+    if "custom" in call:
+        return call["custom"]["name"], call["custom"]["input"]
     return call["function"]["name"], call["function"]["arguments"]
 
 

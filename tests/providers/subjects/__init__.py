@@ -15,9 +15,11 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import pytest
 
 from parley.catalog import Upstream
 from parley.providers import PROVIDERS, Provider
@@ -99,6 +101,10 @@ class Subject:
     """Scenes that cannot happen to it."""
     akin: str | None = None
     """Another subject that shares its provider's code and its transport; who leaves, leaves that one."""
+    asked: Callable[[Report], Any] = lambda report: report["body"]
+    """What a question came to, by its report, without what differs each time: ids, dates, signatures."""
+    asks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a request has to say to use a feature or a knob beside it, by its name; perhaps another `model`."""
     slowly: Mapping[str, Any] = field(default_factory=dict)
     """What a request says to be answered slowly, where there is no stand-in to be told."""
 
@@ -161,3 +167,23 @@ FAMILIES: Mapping[str, Family] = {
 def cases(scene: str) -> list[tuple[Family, Subject, Mishap]]:
     """Everybody's mishaps in one scene."""
     return [(family, *case) for family in FAMILIES.values() for case in family.cases(scene)]
+
+
+def id_of(family: Family, subject: Subject) -> str:
+    """How tests about it are called; by this, a family's tests are kept together (`tests/conftest.py`)."""
+    return f"{family.name}/{subject.name}"
+
+
+def _each(subjects: Iterable[tuple[Family, Subject]]) -> pytest.MarkDecorator:
+    """A test for each of these, with its arguments `family` and `name`."""
+    found = [pytest.param(family, subject.name, id=id_of(family, subject)) for family, subject in subjects]
+    return pytest.mark.parametrize(("family", "name"), found)
+
+
+_SUBJECTS = [(family, subject) for family in FAMILIES.values() for subject in family.subjects]
+
+everybody = _each(_SUBJECTS)
+one_of_each = _each((family, subject) for family, subject in _SUBJECTS if not subject.akin)
+"""One of each kind."""
+stood_in = _each((family, subject) for family, subject in _SUBJECTS if subject.stand_in)
+"""Everybody who has a stand-in behind."""

@@ -14,7 +14,15 @@ def _told(report: Report) -> str:
 
 
 SUBJECTS = (
-    Subject("anthropic", "anthropic", "claude-demo-4-5", "anthropic", {"credentials": ["sk-ant-one"]}, told=_told),
+    Subject(
+        "anthropic",
+        "anthropic",
+        "claude-demo-4-5",
+        "anthropic",
+        {"credentials": ["sk-ant-one"]},
+        told=_told,
+        asks={"reasoning": {"reasoning_effort": "low"}},
+    ),
 )
 
 STAND_INS: StandIns = {"anthropic": ("anthropic", {})}

@@ -11,6 +11,8 @@ def _told(report: Report) -> str:
     return str(report["body"]["prompt"])
 
 
+_BY_CHANCE = ("turn_message_uuids", "completion_request_id")
+
 SUBJECTS = (
     Subject(
         "claude-web",
@@ -24,6 +26,8 @@ SUBJECTS = (
             "options": {"recovery_seconds": 0.3},
         },
         told=_told,
+        asked=lambda report: {name: value for name, value in report["body"].items() if name not in _BY_CHANCE},
+        asks={"reasoning": {"reasoning_effort": "low"}},
     ),
 )
 

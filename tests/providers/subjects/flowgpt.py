@@ -35,6 +35,7 @@ SUBJECTS = (
             "options": {"context_mode": "create"},
         },
         told=_heard,
+        asked=lambda report: {name: value for name, value in report["body"].items() if name != "conversationId"},
         excused=("refused",),  # a token that is refused is renewed: that is its scene "expired"
     ),
 )

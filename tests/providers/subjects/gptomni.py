@@ -12,6 +12,7 @@ SUBJECTS = (
         "gptomni",
         {"credentials": ["__Secure-next-auth.session-token=tok-1"], "models": ["gptomni"]},
         told=lambda report: str(report["prompt"]),
+        asked=lambda report: report["prompt"],
     ),
 )
 

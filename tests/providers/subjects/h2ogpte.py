@@ -18,6 +18,7 @@ def _told(report: Report) -> str:
 
 _ITS_WAY: dict[str, Any] = {
     "told": _told,
+    "asked": lambda report: report,
     "crumbles": {"chunk": 1, "chunk_by": "bytes"},  # a socket's message holds whole characters
     "waits": ("first_token_delay", "chunk_delay"),
     "greets": True,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from parley.providers.rows import ALL
+
 from . import Mishap, StandIns, Subject
 
 _OTHERS_PLAY = ("expired", "challenge page", "broken off", "silent midway", "silent", "empty", "garbled")
@@ -29,7 +31,7 @@ SUBJECTS = (
     _row("ollama"),
     _row("vllm"),
     _row("llama.cpp"),
-    _row("relay", "openai-compatible"),
+    _row("relay", "openai-compatible", options={"features": sorted(ALL - {"custom_tools", "usage"})}),
     Subject(
         "h2ogpte-openai",
         "h2ogpte-openai",
@@ -38,6 +40,7 @@ SUBJECTS = (
         {"credentials": ["sk-h2o-test"]},
         "/openai_api/v1",
         told=lambda report: json.dumps(report["messages"], ensure_ascii=False),
+        asked=lambda report: report["as_it_came"],
         crumbles={"chunk": 1, "chunk_by": "bytes"},
         waits=("first_token_delay", "chunk_delay"),
         akin="openai",

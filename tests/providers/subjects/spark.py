@@ -24,6 +24,8 @@ SUBJECTS = (
         told=_told,
         crumbles=Mishap("split", {"size": 1}, "question"),
         one_call=True,
+        asked=lambda report: report["frame"],
+        asks={"images": {"model": "imagev3"}, "web_search": {"model": "4.0Ultra"}, "reasoning": {"model": "x1"}},
     ),
     Subject(
         "spark-http",
@@ -31,6 +33,7 @@ SUBJECTS = (
         "generalv3.5",
         "spark-http",
         {"credentials": ["demo-password"], "models": ["generalv3.5"]},
+        asks={"reasoning": {"model": "x1"}},
     ),
 )
 

@@ -8,6 +8,8 @@ from . import CHALLENGE, Mishap, Report, StandIns, Subject
 
 _KEY = {"credentials": ["demoid0123456789.demosecret"]}
 
+_SEES = {"model": "glm-4.6v"}
+
 
 def _turns(report: Report) -> str:
     return json.dumps(report["body"]["prompt"], ensure_ascii=False)
@@ -15,7 +17,15 @@ def _turns(report: Report) -> str:
 
 SUBJECTS = (
     Subject("zhipu", "zhipu", "glm-4.6v", "zhipu", _KEY, "/api/paas/v4"),
-    Subject("zhipu-jwt", "zhipu", "glm-4.6", "zhipu", {**_KEY, "options": {"sign_in": "jwt"}}, "/api/paas/v4"),
+    Subject(
+        "zhipu-jwt",
+        "zhipu",
+        "glm-4.6",
+        "zhipu",
+        {**_KEY, "options": {"sign_in": "jwt"}},
+        "/api/paas/v4",
+        asks={"images": _SEES, "audio_input": _SEES},
+    ),
     Subject("zhipu-v3", "zhipu-v3", "chatglm_lite", "zhipu", _KEY, "/api/paas/v3/model-api", told=_turns),
 )
 

@@ -37,6 +37,7 @@ class Asked(msgspec.Struct, kw_only=True):
     prompt_template_id: str | None = None
     session_template_id: str | None = None
     messages: list[dict[str, Any]] | None = None  # door D: the conversation as it came
+    as_it_came: dict[str, Any] | None = None  # door D: all of the request
 
 
 class Answer(msgspec.Struct):

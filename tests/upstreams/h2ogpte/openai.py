@@ -78,6 +78,7 @@ class OpenAI:
             include_chat_history=None,
             history=[],
             messages=messages,
+            as_it_came=body,
         )
 
     async def _stream(
