@@ -35,17 +35,12 @@ check: ## style, types, who imports whom; quick and offline
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-<<<<<<< ours
 test: check ## check, and every test that needs no Docker and no vendor's client (ARGS="-k nginx")
-	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor" -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor" -n 2 --dist loadfile $(ARGS)
 
 test-vendors: ## the vendors' own clients, unmodified, against the stand-ins and against Parley
 	@deploy/venv.sh test
-	$(BIN)/python -m pytest tests --ignore=tests/engine -m vendor -n 2 --dist loadgroup $(ARGS)
-=======
-test: check ## check, and every test that needs no Docker (ARGS="-k nginx")
-	$(BIN)/python -m pytest tests --ignore=tests/engine -n 2 --dist loadfile $(ARGS)
->>>>>>> theirs
+	$(BIN)/python -m pytest tests --ignore=tests/engine -m vendor -n 2 --dist loadfile $(ARGS)
 
 test-engine: ## docker-compose.yml on a real Docker engine: up, scale, kill, restart under load
 	@deploy/venv.sh test

@@ -1,11 +1,7 @@
-<<<<<<< ours
-"""Who may run side by side, and which tests need vendors' own clients.
+"""How tests are dealt out to processes, and which of them need vendors' own clients.
 
-A file's tests run in one process, one after the other, unless they name a group.
+A file's tests run in one process, one after the other; those about one family of providers do so wherever they are.
 """
-=======
-"""How tests are dealt out to processes: by file, and those about one family of providers by family."""
->>>>>>> theirs
 
 from __future__ import annotations
 
@@ -26,7 +22,6 @@ class FilesAndFamilies(LoadFileScheduling):
         return f"family {family[1]}" if family else str(super()._split_scope(nodeid))
 
 
-<<<<<<< ours
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run a vendor's client in an environment of its own are for `make test-vendors`: it installs ten."""
     for item in items:
@@ -34,11 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.vendor)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadGroupScheduling | None:
-    """Ours, where groups are asked for."""
-    return FilesAndGroups(config, log) if config.getoption("dist") == "loadgroup" else None
-=======
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
     """Ours, where files are dealt out."""
     return FilesAndFamilies(config, log) if config.getoption("dist") == "loadfile" else None
->>>>>>> theirs

@@ -216,11 +216,7 @@ def _finish(reason: str) -> Callable[[Body, int], None]:
     return change
 
 
-<<<<<<< ours
 def _called_and_stopped(choice: Body, _: int) -> None:
-=======
-def _stop_although_called(choice: Body, _: int) -> None:
->>>>>>> theirs
     if choice["finish_reason"] == "tool_calls":
         choice["finish_reason"] = "stop"
 
@@ -343,11 +339,7 @@ CHUNK_TWISTS: dict[str, Twist] = {
     "finish_empty": _each_choice(_finish_empty),
     "finish_with_text": _finish_with_text,
     "finish_twice": _finish_twice,
-<<<<<<< ours
     "finish_stop": _each_choice(_called_and_stopped),
-=======
-    "finish_stop": _each_choice(_stop_although_called),
->>>>>>> theirs
     "finish_eos_token": _each_choice(_finish("eos_token")),
     "no_finish": _no_finish,
     "delta_null": _each_choice(_no_delta(None)),
@@ -394,15 +386,9 @@ def _unary_finish(reason: str | None) -> Callable[[Body, Params], None]:
     return change
 
 
-<<<<<<< ours
 def _unary_called_and_stopped(completion: Body, _: Params) -> None:
     for place, choice in enumerate(completion["choices"]):
         _called_and_stopped(choice, place)
-=======
-def _unary_stop_although_called(completion: Body, _: Params) -> None:
-    for place, choice in enumerate(completion["choices"]):
-        _stop_although_called(choice, place)
->>>>>>> theirs
 
 
 def _unary_tool_calls(value: Any) -> Callable[[Body, Params], None]:
@@ -426,11 +412,7 @@ UNARY_TWISTS: dict[str, Callable[[Body, Params], None]] = {
     "tool_calls_null": _unary_tool_calls(None),
     "finish_empty": _unary_finish(""),
     "no_finish": _unary_finish(None),
-<<<<<<< ours
     "finish_stop": _unary_called_and_stopped,
-=======
-    "finish_stop": _unary_stop_although_called,
->>>>>>> theirs
     "finish_eos_token": _unary_finish("eos_token"),
     "created_text": lambda completion, _: completion.update(created=str(completion["created"])),
     "created_float": lambda completion, _: completion.update(created=completion["created"] + 0.5),

@@ -20,11 +20,7 @@ DROPS: Final = frozenset(
     {
         "logit_bias",
         "metadata",
-<<<<<<< ours
-=======
         "parallel_tool_calls",
-        "moderation",
->>>>>>> theirs
         "prompt_cache_key",
         "safety_identifier",
         "service_tier",
