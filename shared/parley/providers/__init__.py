@@ -24,6 +24,7 @@ from parley.providers.gemini import Gemini
 from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
 from parley.providers.openai import OpenAI
+from parley.providers.qianfan import Qianfan, QianfanLegacy
 from parley.providers.rows import ROWS
 from parley.providers.spark import SparkHTTP, SparkSocket
 from parley.providers.zhipu import Zhipu, ZhipuV3
@@ -61,6 +62,8 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "anthropic": Anthropic,
     "zhipu": Zhipu,
     "zhipu-v3": ZhipuV3,
+    "qianfan": Qianfan,
+    "qianfan-legacy": QianfanLegacy,
     "spark": SparkSocket,
     "spark-http": SparkHTTP,
     **dict.fromkeys(ROWS, OpenAI),

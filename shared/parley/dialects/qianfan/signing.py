@@ -24,11 +24,11 @@ def signed(keys: AccessKeys, method: str, url: str, host: str, moment: float) ->
     """The headers of a request that says who asks. `host` is what the Host header will say."""
     date = datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     said = {"host": host, "x-bce-date": date}
-    return {"x-bce-date": date, "authorization": authorization(keys, method, url, said, date)}
+    return {"x-bce-date": date, "authorization": authorization(keys, method, url, said, date=date)}
 
 
 def authorization(
-    keys: AccessKeys, method: str, url: str, headers: Mapping[str, str], date: str, seconds: int = _SECONDS
+    keys: AccessKeys, method: str, url: str, headers: Mapping[str, str], *, date: str, seconds: int = _SECONDS
 ) -> str:
     """The Authorization header over `headers` (lower-case names, `host` among them) and the address."""
     prefix = f"bce-auth-v1/{keys.key}/{date}/{seconds}"

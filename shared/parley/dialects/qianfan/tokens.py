@@ -15,7 +15,7 @@ import msgspec
 from parley.dialects import openai
 from parley.dialects.challenge import is_page
 from parley.dialects.qianfan.legacy import refusals
-from parley.errors import CredentialRejected, Failure, UpstreamMalformed
+from parley.errors import CredentialRejected, UpstreamMalformed
 
 _MARGIN: Final = 600.0
 _PART: Final = 0.1
@@ -83,12 +83,8 @@ def _read(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any
         return msgspec.json.decode(body, type=dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if status != 200:
-            raise _plain(status, headers) from None
+            raise openai.failure_of(status, headers, b"") from None
         raise UpstreamMalformed("The upstream's answer to our sign-in is not JSON.") from None
-
-
-def _plain(status: int, headers: Mapping[str, str]) -> Failure:
-    return openai.failure_of(status, headers, b"")
 
 
 def _token(text: Any, now: float, lifetime: float) -> Token:

@@ -75,7 +75,7 @@ class Decoder:
             if not isinstance(result, str):
                 raise TypeError(result)
             events.append(Text(result))
-        if chunk.get("is_end", True):
+        if chunk.get("is_end", "sentence_id" not in chunk):
             self.done = True
             events.append(Stop(self._reason(chunk.get("finish_reason"))))
         return events

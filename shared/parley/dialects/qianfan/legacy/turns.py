@@ -1,4 +1,4 @@
-"""The conversation as the legacy API takes it: user and assistant in strict turns, the user first and last, never silent.
+"""The conversation as the legacy API takes it: user and assistant in strict turns, a user first and last, none silent.
 
 What a function gave back stands in the user's place; instructions are told apart. Most of what goes wrong with other
 gateways goes wrong here (`upstreams/baidu-qianfan.md`, traps).
