@@ -19,6 +19,7 @@ from parley.configuration.families.gptomni import GPTOmniSettings, gptomni
 from parley.configuration.families.h2ogpte import H2oGPTeSettings, h2ogpte
 from parley.configuration.families.huggingface import HuggingFaceSettings, huggingface
 from parley.configuration.families.openai import OpenAISettings, openai
+from parley.configuration.families.qianfan import QianfanSettings, qianfan
 from parley.configuration.families.spark import SparkSettings, spark
 from parley.configuration.families.zhipu import ZhipuSettings, zhipu
 
@@ -35,6 +36,7 @@ class Environment(
     SparkSettings,
     GeminiSettings,
     ZhipuSettings,
+    QianfanSettings,
 ):
     """Every setting there is. Fields are the environment's names in lower case."""
 
@@ -51,5 +53,6 @@ FAMILIES: Final[tuple[Callable[[Environment], Iterator[Upstream]], ...]] = (
     spark,
     gemini,
     zhipu,
+    qianfan,
 )
 """In the order of the configuration: a bare model name goes to the first upstream that has it."""

@@ -47,8 +47,8 @@ class QianfanLegacy:
             if not (application(plan.parts) or access_keys(plan.parts)):
                 raise ConfigurationError(
                     f"upstream '{upstream.name}', credential '{plan.alias}': provider 'qianfan-legacy' needs "
-                    "api_key and secret_key of an application (or AK|SK), or access_key and secret_key of IAM. A key that "
-                    "begins with bce-v3 is for 'qianfan'."
+                    "api_key and secret_key of an application (or AK|SK), or access_key and secret_key of IAM. "
+                    "A key that begins with bce-v3 is for 'qianfan'."
                 )
         self._upstream = upstream
         self._http = net.http
@@ -115,7 +115,7 @@ class QianfanLegacy:
         return tokens.access_token(page.status_code, page.headers, page.content, now())
 
     def _signed(self, target: str, credential: Credential) -> tuple[str, dict[str, str]]:
-        """The address with an access token in it, or the headers with which IAM keys sign it. Raises CredentialExpired."""
+        """The address with an access token in it, or with headers signed by IAM keys. Raises CredentialExpired."""
         url = f"{credential.place(self._upstream).base_url or BASE_URL}{target}"
         keys = access_keys(credential.parts)
         if keys is None:
