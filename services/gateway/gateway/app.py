@@ -111,7 +111,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
             return found.models if found else ()
 
         providers = make_providers(catalog, net)
-        if not all({"usage", "max_tokens"} <= provider.features for provider in providers.values()):
+        if not all("usage" in provider.features for provider in providers.values()):
             tokens.load()
         directory = Directory(catalog, providers, discovered)
         relay = Relay(vault, settings.attempts, settings.queue_seconds)

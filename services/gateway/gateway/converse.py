@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from gateway.accounting import Tally
-from gateway.counting import counted
+from gateway.counting import counted, ready
 from gateway.relay import Relay
 from gateway.routing import Directory
 from gateway.trim import Trim
 from parley.catalog import Caller
 from parley.chat.answer import Answer
-from parley.chat.events import Events, Usage
+from parley.chat.events import Event, Events, Usage
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic
 from parley.tokens import count
@@ -33,18 +32,24 @@ class Converse:
         stops = [] if "stop" in native else prompt.stops
         limit = None if "max_tokens" in native else prompt.limit
         trim = Trim(stops, limit, count) if stops or limit is not None else None
+        if limit is not None:
+            await ready()
         said = Answer()
+
         try:
-            async with aclosing(self.relay.answer(plan, prompt, tally)) as events:
-                async for event in events:
-                    if tally.first_event is None:
-                        tally.first_event = monotonic()
+            trial = await self.relay.first_to_speak(plan, prompt, tally)
+            tally.first_event = monotonic()
+            async with trial:
+                event: Event | None = trial.first
+                while event is not None:
                     for piece in trim.feed(event) if trim else (event,):
                         said.add(piece)
                         if not isinstance(piece, Usage):
                             yield piece
                     if trim and trim.done:
+                        trial.suffices()
                         break
+                    event = await trial.next()
             if said.usage is None:
                 said.usage = await counted(prompt, said)
             tally.usage = said.usage

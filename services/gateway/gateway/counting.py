@@ -7,7 +7,7 @@ import asyncio
 from parley.chat.answer import Answer
 from parley.chat.events import Usage
 from parley.chat.prompt import Prompt
-from parley.tokens import count, loaded, prompt_tokens
+from parley.tokens import count, load, loaded, prompt_tokens
 
 _LONG = 20_000  # characters; counting more than that takes milliseconds, which the event loop is not to wait for
 
@@ -23,6 +23,12 @@ async def counted(prompt: Prompt, answer: Answer) -> Usage:
     if size > _LONG or not loaded():  # neither a long count nor the loading of the tables is to hold up other answers
         return await asyncio.to_thread(_count, prompt, said)
     return _count(prompt, said)
+
+
+async def ready() -> None:
+    """Have the tables loaded before an answer is measured piece by piece."""
+    if not loaded():
+        await asyncio.to_thread(load)
 
 
 def _count(prompt: Prompt, said: str) -> Usage:

@@ -1,7 +1,6 @@
-"""The relay: asks one target after another until one speaks, and passes on what it says.
+"""The relay: asks one target after another until one speaks.
 
-Retry and failover happen before the first event only; two answers are never spliced. Whatever was lent is given back
-on every way out of here, exactly once.
+Retry and failover happen before the first event only; two answers are never spliced.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from gateway.accounting import Tally
 from gateway.race import race
 from gateway.routing import Place, Plan
 from gateway.trial import Trial
-from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic, sleep
 from parley.errors import Failure, LimitReached
@@ -35,26 +33,20 @@ class Relay:
     queue_seconds: float
     """Longest wait for a busy credential."""
 
-    async def answer(self, plan: Plan, prompt: Prompt, tally: Tally) -> Events:
-        """The events of the first place that speaks. Raises the Failure that says most about why none did."""
+    async def first_to_speak(self, plan: Plan, prompt: Prompt, tally: Tally) -> Trial:
+        """The trial of the first place that speaks. Raises the Failure that says most about why none did."""
         if plan.race:
-            trial = await race([self._first_to_speak([place], prompt, tally) for place in plan.places])
+            trial = await race([self._in_order([place], prompt, tally) for place in plan.places])
         else:
-            trial = await self._first_to_speak(plan.places, prompt, tally)
+            trial = await self._in_order(plan.places, prompt, tally)
         tally.speaks(trial.attempt)
-        async with trial as events:
-            yield trial.first
-            trial.waits()
-            async for event in events:
-                trial.hears(event)
-                yield event
-                trial.waits()
+        return trial
 
-    async def _first_to_speak(self, plan: Sequence[Place], prompt: Prompt, tally: Tally) -> Trial:
+    async def _in_order(self, places: Sequence[Place], prompt: Prompt, tally: Tally) -> Trial:
         give_up = monotonic() + self.queue_seconds
         failure: Failure | None = None
         left = self.attempts
-        for place in plan:
+        for place in places:
             tried: set[str] = set()
             asked = structs.replace(prompt, model=place.model)
             while left > 0:

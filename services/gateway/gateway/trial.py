@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 from gateway.accounting import Attempt, Tally
 from gateway.drain import draining
@@ -19,24 +20,20 @@ from parley.state.vault import Vault
 
 
 class Trial:
-    """`begin` it, then be inside it while its `events` are read: on every way out, what was lent is given back once.
+    """`begin` it, then be inside it while its events are read: on every way out, what was lent is given back once."""
 
-    A token costs one layer here, no more: `hears` and `waits` are called around each event by whoever passes it on.
-    """
-
-    __slots__ = ("_ended", "_going", "_patience", "_place", "_vault", "attempt", "events", "first", "lease")
+    __slots__ = ("_ended", "_events", "_going", "_patience", "_place", "_vault", "attempt", "first", "lease")
 
     first: Event
-    """The event that `begin` waited for."""
-    events: Events
-    """Those after it."""
+    """The event that `begin` waited for; `next` gives those after it."""
+    _events: Events
+    _patience: Patience
 
     def __init__(self, vault: Vault, place: Place, lease: Lease, attempt: Attempt) -> None:
         self._vault = vault
         self._place = place
         self.lease = lease
         self.attempt = attempt
-        self._patience: Patience | None = None
         self._going: set[int] = set()
         self._ended = False
 
@@ -48,11 +45,11 @@ class Trial:
             if opening is not None and self.lease.session is None:
                 # Shielded: a session that is made while the caller hangs up must still be noted, to be deleted.
                 await asyncio.shield(asyncio.ensure_future(self._open(opening)))
-            self.events = provider.stream(prompt, self.lease)
+            self._events = provider.stream(prompt, self.lease)
             if self._place.upstream.hang_up == "drain":
-                self.events = draining(self.events, tally)
+                self._events = draining(self._events, tally)
             self._patience = Patience(self.lease.place.timeouts, self.lease)
-            self.first = await anext(self.events)
+            self.first = await anext(self._events)
         except StopAsyncIteration:
             nothing = UpstreamTruncated("The upstream's answer ended without a finish reason.")
             await self._close(nothing)
@@ -63,11 +60,25 @@ class Trial:
             raise
         self.attempt.first_event = monotonic()
         self._vault.works(self.lease)
-        self.hears(self.first)
+        self._hears(self.first)
 
-    def hears(self, event: Event) -> None:
-        """Note that `event` came."""
-        self._patience.hears()  # type: ignore[union-attr]  # begun
+    async def next(self) -> Event | None:
+        """The next event; None after the last. Raises Failure."""
+        self._patience.waits()
+        try:
+            event = await self._events.__anext__()  # anext() with a default is a third slower
+        except StopAsyncIteration:
+            return None
+        self._hears(event)
+        return event
+
+    def suffices(self) -> None:
+        """We cut the answer short ourselves: that it goes on is no fault of anybody's."""
+        self._going.clear()
+        self._ended = True
+
+    def _hears(self, event: Event) -> None:
+        self._patience.hears()
         self.attempt.events += 1
         if isinstance(event, Stop):
             self._going.discard(event.choice)
@@ -77,19 +88,15 @@ class Trial:
 
     def adopt(self) -> None:
         """From now on the current task is the one that waits: the trial was begun in another."""
-        self._patience.task = asyncio.current_task()  # type: ignore[union-attr]  # begun
+        self._patience.task = asyncio.current_task()
 
     async def abandon(self) -> None:
         """Nobody wants this one: hang up; it is not to blame. Once it is over, nothing happens."""
         if self.attempt.ended is None:
             await self._close(asyncio.CancelledError())
 
-    def waits(self) -> None:
-        """Note that the next event is waited for."""
-        self._patience.waits()  # type: ignore[union-attr]  # begun
-
-    async def __aenter__(self) -> Events:
-        return self.events
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
@@ -101,13 +108,13 @@ class Trial:
     async def _close(self, problem: BaseException | None) -> Failure | None:
         """Hang up and give back what was lent; the failure that this trial ended with, if it did."""
         failure: Failure | None = None
-        if self._patience is not None:
+        if hasattr(self, "_patience"):
             self._patience.end()
             if isinstance(problem, asyncio.CancelledError):
                 failure = self._patience.verdict()
         try:
-            if hasattr(self, "events"):
-                await self.events.aclose()
+            if hasattr(self, "_events"):
+                await self._events.aclose()
         finally:
             if isinstance(problem, Failure):
                 failure = problem

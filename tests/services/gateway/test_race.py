@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -66,11 +65,15 @@ class Race:
         places = [Place(Upstream(name, "echo", timeouts=times), runner, "m") for name, runner in self.runners.items()]
         self.plan = Plan(places, race=True)
 
-    def run(self) -> AsyncGenerator[Event, None]:
-        return Relay(self.ledger, attempts=1, queue_seconds=1).answer(self.plan, Prompt([User("?")]), self.tally)  # type: ignore[arg-type]
-
     async def words(self) -> str:
-        return "".join([event.text async for event in self.run() if isinstance(event, Text)])
+        relay = Relay(self.ledger, attempts=1, queue_seconds=1)  # type: ignore[arg-type]
+        words = ""
+        async with await relay.first_to_speak(self.plan, Prompt([User("?")]), self.tally) as trial:
+            event: Event | None = trial.first
+            while event is not None:
+                words += event.text if isinstance(event, Text) else ""
+                event = await trial.next()
+        return words
 
     def clear(self) -> bool:
         """Whether nobody runs on, and everything lent was given back once."""

@@ -55,13 +55,11 @@ async def patiently(events: Events, timeouts: Timeouts, held: Lease, ledger: Led
     held.upstream = Upstream("u", "echo", timeouts=timeouts)
     trial = Trial(ledger or Ledger(), Place(held.upstream, Speaker(events), "m"), held, Attempt("u", "m"))
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
-    async with trial as more:
-        yield trial.first
-        trial.waits()
-        async for event in more:
-            trial.hears(event)
+    async with trial:
+        event: Event | None = trial.first
+        while event is not None:
             yield event
-            trial.waits()
+            event = await trial.next()
 
 
 async def speaker(*script: float | str) -> AsyncGenerator[Event, None]:
@@ -186,4 +184,13 @@ async def test_a_reader_who_leaves_midway_closes_the_upstream_and_gives_back() -
     events = patiently(speaker("a", "b"), Timeouts(), lease(), ledger)
     assert await anext(events) == Text("a")
     await events.aclose()
+    assert ledger.told == ["works", "given back"]
+
+
+async def test_an_answer_that_we_cut_short_ourselves_is_nobodys_fault() -> None:
+    ledger, held = Ledger(), lease()
+    trial = Trial(ledger, Place(held.upstream, Speaker(speaker("a", "b")), "m"), held, Attempt("u", "m"))
+    await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
+    async with trial:
+        trial.suffices()
     assert ledger.told == ["works", "given back"]
