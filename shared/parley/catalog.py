@@ -5,14 +5,20 @@ A request holds the snapshot that it began with to its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from parley.sealed import Secret
 
 HangUp = Literal["cancel", "drain"]
-Strategy = Literal["failover", "parallel"]
+Strategy = Literal["failover", "parallel", "round-robin", "random", "weighted", "least-busy", "fastest", "sticky"]
+"""Whom a route asks first; the others follow as failover (but `parallel`, which asks all at once)."""
+Defaults = Mapping[str, Any]
+"""Fields of a request that are as written here where the request itself does not say."""
+AS_ASKED: Final = "*"
+"""As the model of a target: the name that the caller asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class Upstream:
     pool: PoolPlan | None = None
     proxy: Secret | None = None
     hang_up: HangUp = "cancel"
+    defaults: Defaults = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     """What only this kind of provider understands; it checks them when it is made."""
 
@@ -76,15 +83,67 @@ class Target:
 
     upstream: str
     model: str
+    weight: float = 1.0
+    """How large its share is, where the strategy looks at that; 0: only when all others failed."""
+    defaults: Defaults = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model name of ours and its targets: tried in order until one speaks, or all at once."""
+    """A model name of ours, or a pattern of names (`gpt-4*`), its targets, and whom of them to ask first."""
 
     model: str
-    targets: tuple[Target, ...]
+    targets: tuple[Target | Route, ...]
+    """A route among them is asked in its own way, when its turn comes."""
     strategy: Strategy = "failover"
+    aliases: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
+    """Model names to go on with when no target answers."""
+    defaults: Defaults = field(default_factory=dict)
+    """Those of a target go before these, and these before those of its upstream."""
+
+
+class RouteNames:
+    """Which route a model name takes: the one that has it as its name or alias, else the pattern that says most of it.
+
+    A `*` stands for any letters but `/`, so that a pattern does not take `upstream/model` unless it is written so.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[str, Route] = {}
+        patterns: list[tuple[str, Route]] = []
+        for route in routes:
+            for name in (route.model, *route.aliases):
+                if AS_ASKED in name:
+                    patterns.append((name, route))
+                else:
+                    self._exact.setdefault(name, route)
+        patterns.sort(key=lambda named: len(named[0].replace(AS_ASKED, "")), reverse=True)  # stable: the first wins
+        self._patterns = [(_pattern(name), route) for name, route in patterns]
+
+    def find(self, model: str) -> Route | None:
+        """The route for a model name; None when none is meant."""
+        if (route := self._exact.get(model)) is not None:
+            return route
+        return next((route for pattern, route in self._patterns if pattern.fullmatch(model)), None)
+
+    def listed(self) -> Iterable[str]:
+        """Every name and alias that is no pattern."""
+        return self._exact
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile("[^/]*".join(map(re.escape, text.split(AS_ASKED))))
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a key reaches, whatever model name it is asked with."""
+
+    names: Mapping[str, Route]
+    """By the name in the request."""
+    otherwise: Route | None = None
+    """For every other name, and for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +151,8 @@ class Caller:
     """Who calls us, known by an API key."""
 
     name: str
+    bound: Binding | None = None
+    """None: every model of the catalog, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +163,7 @@ class Catalog:
     routes: Mapping[str, Route] = field(default_factory=dict)
     default_model: str | None = None
     """The model id that serves unknown names, if one is set."""
+    callers: Mapping[bytes, Caller] = field(default_factory=dict)
+    """By the SHA-256 digest of their keys: the keys themselves are nowhere."""
+    keyed: bool = False
+    """Whether a key is asked for although none is known: those that were configured cannot be used."""

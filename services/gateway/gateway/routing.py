@@ -101,7 +101,7 @@ class Directory:
 
     def _exactly(self, model: str) -> tuple[Target, ...] | None:
         if (route := self.catalog.routes.get(model)) is not None:
-            return route.targets
+            return tuple(target for target in route.targets if isinstance(target, Target))
         for upstream in self.catalog.upstreams.values():
             if self._has(upstream, model):
                 return (Target(upstream.name, model),)

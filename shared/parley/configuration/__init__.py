@@ -8,7 +8,7 @@ from parley.catalog import Catalog, CredentialPlan, Upstream
 from parley.configuration.environment import upstreams_of
 from parley.configuration.families import Environment
 from parley.configuration.file import read_file
-from parley.settings import ConfigurationError
+from parley.configuration.routes import check_routes
 
 ECHO = Upstream(
     name="echo", provider="echo", credentials=(CredentialPlan("open", {}),), models=("echo",), default_model="echo"
@@ -31,12 +31,7 @@ def read_catalog(settings: Environment) -> Configured:
     upstreams.update({upstream.name: upstream for upstream in file.upstreams})
     # Echo comes last: a real upstream's model of that name goes first.
     upstreams.setdefault(ECHO.name, ECHO)
-    for route in file.routes:
-        for target in route.targets:
-            if target.upstream not in upstreams:
-                raise ConfigurationError(
-                    f"{settings.parley_config}: route '{route.model}' names the upstream '{target.upstream}', "
-                    f"which is not configured (there are: {', '.join(upstreams)})."
-                )
+    check_routes(file.routes, upstreams, str(settings.parley_config))
     default = file.default_model or settings.default_model
-    return Configured(Catalog(upstreams, {route.model: route for route in file.routes}, default), found.advice)
+    routes = {route.model: route for route in file.routes}
+    return Configured(Catalog(upstreams, routes, default), found.advice)

@@ -6,7 +6,7 @@
         base_url: https://east.example/v1
         credentials: ["${EAST_KEY}", {value: "${EAST_KEY_2}", alias: spare, proxy: "socks5://127.0.0.1:1080"}]
     routes:
-      - model: smart
+      - model: smart                       # what else a route may say: parley/configuration/routes.py
         targets: [east/big-model, huggingface/openai/gpt-oss-120b]
     default_model: smart
 
@@ -22,11 +22,13 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from parley.catalog import CredentialPlan, PoolPlan, Route, Strategy, Target, Upstream
+from parley.catalog import AS_ASKED, CredentialPlan, PoolPlan, Route, Upstream
 from parley.configuration.credentials import credential
+from parley.configuration.entries import STRICT, DefaultsEntry
 from parley.configuration.network import timeouts_of
+from parley.configuration.routes import RouteEntry, route_of
 from parley.sealed import Secret
 from parley.settings import ConfigurationError, Settings
 
@@ -36,12 +38,10 @@ _CONCURRENCY = {"claude-web": 1}
 """Answers at a time per credential, where the file does not say and 'no limit' would harm the account."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class TimeoutsEntry(_Strict):
+class TimeoutsEntry(BaseModel):
     """Seconds; what is left out is as the environment says."""
+
+    model_config = STRICT
 
     connect: Annotated[float, Field(gt=0)] | None = None
     first_token: Annotated[float, Field(gt=0)] | None = None
@@ -49,15 +49,19 @@ class TimeoutsEntry(_Strict):
     total: Annotated[float, Field(gt=0)] | None = None
 
 
-class PoolEntry(_Strict):
+class PoolEntry(BaseModel):
     """Warm sessions to keep, and their greatest age in seconds."""
+
+    model_config = STRICT
 
     size: Annotated[int, Field(ge=0, le=200)] = 5
     age: Annotated[float, Field(gt=0)] = 600.0
 
 
-class UpstreamEntry(_Strict):
+class UpstreamEntry(BaseModel):
     """One upstream."""
+
+    model_config = STRICT
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     provider: str
@@ -72,19 +76,14 @@ class UpstreamEntry(_Strict):
     pool: PoolEntry | None = None
     proxy: str | None = None
     hang_up: Literal["cancel", "drain"] = "cancel"
+    defaults: DefaultsEntry = {}
     options: dict[str, Any] = {}
 
 
-class RouteEntry(_Strict):
-    """A model name and its targets: tried in order (failover), or all at once until one speaks (parallel)."""
-
-    model: Annotated[str, Field(min_length=1)]
-    targets: Annotated[list[str], Field(min_length=1)]
-    strategy: Strategy = "failover"
-
-
-class FileContent(_Strict):
+class FileContent(BaseModel):
     """The whole file."""
+
+    model_config = STRICT
 
     upstreams: list[UpstreamEntry] = []
     routes: list[RouteEntry] = []
@@ -112,17 +111,19 @@ def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> Fi
         line = f" at line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{path} is not valid YAML{line}: {getattr(problem, 'problem', problem)}") from None
     except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
+            for error in problem.errors()
+        )
         raise ConfigurationError(f"{path}: {wrong}") from None
     upstreams = tuple(
         _upstream(entry, settings, f"{path}: upstreams[{i}]") for i, entry in enumerate(content.upstreams)
     )
     if len({upstream.name for upstream in upstreams}) < len(upstreams):
         raise ConfigurationError(f"{path}: two upstreams have the same name.")
-    routes = tuple(
-        Route(entry.model, tuple(_target(text, f"{path}: routes[{i}]") for text in entry.targets), entry.strategy)
-        for i, entry in enumerate(content.routes)
-    )
+    routes = tuple(route_of(entry, f"{path}: routes[{i}]") for i, entry in enumerate(content.routes))
+    if AS_ASKED in (content.default_model or ""):
+        raise ConfigurationError(f"{path}: default_model: '{content.default_model}' is a pattern; it must be a name.")
     return FileFound(upstreams, routes, content.default_model)
 
 
@@ -149,15 +150,9 @@ def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
         pool=PoolPlan(pool.size, pool.age) if pool else None,
         proxy=Secret(entry.proxy) if entry.proxy else None,
         hang_up=entry.hang_up,
+        defaults=entry.defaults,
         options=entry.options,
     )
-
-
-def _target(text: str, where: str) -> Target:
-    upstream, slash, model = text.partition("/")
-    if not slash or not upstream or not model:
-        raise ConfigurationError(f"{where}: the target '{text}' must be written as upstream/model.")
-    return Target(upstream, model)
 
 
 def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:

@@ -1,0 +1,22 @@
+"""What entries of `parley.yaml` have in common: nothing unknown, no value in an error, defaults that are fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, ConfigDict
+
+from parley.chat.defaults import wrong_with
+
+STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
+"""An entry takes the members that it names, and no others."""
+
+
+def _checked(defaults: dict[str, Any]) -> dict[str, Any]:
+    if wrong := wrong_with(defaults):
+        raise ValueError(f"'{wrong[0]}': {wrong[1]}")
+    return defaults
+
+
+DefaultsEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
+"""Fields of a request, such as temperature: as they are here where a request does not say."""
