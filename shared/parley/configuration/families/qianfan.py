@@ -43,7 +43,7 @@ class QianfanSettings(Settings):
     qianfan_sk: SecretStr | None = None
     qianfan_app_id: str = ""
     qianfan_base_url: str = "https://qianfan.baidubce.com/v2"
-    qianfan_iam_base_url: str = "https://iam.bj.baidubce.com"
+    qianfan_iam_base_url: str = ""
     qianfan_legacy_base_url: str = "https://aip.baidubce.com"
     qianfan_models: CommaList = ()
     qianfan_legacy_models: CommaList = ()

@@ -23,7 +23,7 @@ from parley.settings import ConfigurationError
 from parley.transports import Net
 
 BASE_URL: Final = "https://qianfan.baidubce.com/v2"
-IAM_URL: Final = "https://iam.bj.baidubce.com"
+_IAM_URL: Final = "https://iam.bj.baidubce.com"
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,8 +31,8 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
 
     appid: str = ""
     """The application on whose account questions are, where a credential does not say another one (`appid`)."""
-    iam_url: str = IAM_URL
-    """Where IAM keys buy temporary bearers."""
+    iam_url: str = ""
+    """Where IAM keys buy temporary bearers; empty: the vendor's, or beside the API where that is somebody else's."""
 
 
 class Qianfan:
@@ -128,7 +128,9 @@ class Qianfan:
 
     async def _bearer(self, credential: Credential, keys: AccessKeys) -> tokens.Token:
         place = credential.place(self._upstream)
-        url = f"{self._options.iam_url.rstrip('/')}{tokens.bearer_target()}"
+        base = place.base_url or BASE_URL
+        beside = _IAM_URL if base == BASE_URL else base.removesuffix("/v2")
+        url = f"{self._options.iam_url.rstrip('/') or beside}{tokens.bearer_target()}"
         page = await self._http.request(
             "GET",
             url,
