@@ -34,15 +34,31 @@ A class states facts, and the stops of a request read them; none branches on a c
 * `blames`: who is at fault, for the vault: `credential` rests one credential, `upstream` rests the whole upstream;
 * `try_next`: whether another credential or target may be asked while nothing has been said yet;
 * `rest`, `longest_rest`: seconds a blamed party rests when nobody said how long, and the most we believe a hint;
-* `patience`: how many such failures in a row it takes before an upstream rests.
+* `patience`: how many such failures in a row it takes before an upstream rests;
+* `kind`: what operators count it as, a word out of few (`KINDS`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 
 Blame = Literal["caller", "credential", "upstream", "gateway"]
+Kind = Literal[
+    "refused",
+    "unauthenticated",
+    "limited",
+    "throttled",
+    "credential",
+    "unreachable",
+    "timeout",
+    "broken",
+    "challenged",
+    "unavailable",
+    "internal",
+]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""Redis counts by their places in this row (`parley.state.usage`): a new one goes to the end."""
 
 
 class Failure(Exception):
@@ -56,6 +72,7 @@ class Failure(Exception):
     rest: ClassVar[float] = 0.0
     longest_rest: ClassVar[float] = 0.0
     patience: ClassVar[int] = 1
+    kind: ClassVar[Kind] = "internal"
 
     def __init__(
         self,
@@ -100,6 +117,7 @@ class Refusal(Failure):
     type = "invalid_request_error"
     code: str | None = None
     blames = "caller"
+    kind = "refused"
 
 
 class BadRequest(Refusal):
@@ -134,6 +152,7 @@ class Unauthenticated(Refusal):
 
     status = 401
     code: str | None = "invalid_api_key"
+    kind = "unauthenticated"
 
 
 class ModelNotFound(Refusal):
@@ -178,6 +197,7 @@ class CredentialFailure(Failure):
 
     blames = "credential"
     try_next = True
+    kind = "credential"
 
 
 class CredentialExpired(CredentialFailure):
@@ -202,6 +222,7 @@ class Throttled(CredentialFailure):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
+    kind = "throttled"
     rest = 20.0
     longest_rest = 900.0
 
@@ -218,6 +239,7 @@ class QuotaExhausted(CredentialFailure):
     status = 429
     type = "insufficient_quota"
     code = "insufficient_quota"
+    kind = "throttled"
     rest = 600.0
     longest_rest = 6 * 3600.0
 
@@ -232,12 +254,14 @@ class UpstreamFailure(Failure):
     code = "upstream_error"
     blames = "upstream"
     try_next = True
+    kind = "broken"
 
 
 class Unreachable(UpstreamFailure):
     """No connection could be made."""
 
     code = "upstream_unreachable"
+    kind = "unreachable"
     rest = 2.0
     longest_rest = 60.0
     patience = 2
@@ -260,6 +284,7 @@ class AddressThrottled(UpstreamFailure):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
+    kind = "throttled"
     rest = 60.0
     longest_rest = 900.0
 
@@ -269,6 +294,7 @@ class Challenged(UpstreamFailure):
 
     status = 503
     code = "upstream_challenge"
+    kind = "challenged"
     try_next = False
     rest = 300.0
     longest_rest = 1800.0
@@ -303,6 +329,7 @@ class UpstreamStalled(UpstreamFailure):
 
     status = 504
     code = "upstream_stalled"
+    kind = "timeout"
 
 
 class FirstTokenTimeout(UpstreamStalled):
@@ -325,6 +352,7 @@ class GatewayFailure(Failure):
     """Our side cannot serve this request now."""
 
     status = 503
+    kind = "unavailable"
 
 
 class NothingToLend(GatewayFailure):
@@ -340,6 +368,7 @@ class LimitReached(GatewayFailure):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
+    kind = "limited"
     try_next = True
 
 
@@ -349,6 +378,7 @@ class QueueFull(GatewayFailure):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
+    kind = "limited"
     try_next = True
 
 
