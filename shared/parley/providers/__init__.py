@@ -79,18 +79,20 @@ ENDED: Final[Mapping[str, str]] = {
 
 def make_providers(catalog: Catalog, net: Net) -> dict[str, Provider]:
     """One provider per upstream of the catalog. Raises ConfigurationError for an unknown kind or wrong options."""
-    made: dict[str, Provider] = {}
-    for upstream in catalog.upstreams.values():
-        if why := ENDED.get(upstream.provider.lower()):
-            raise ConfigurationError(f"upstream '{upstream.name}' names the provider '{upstream.provider}': {why}")
-        kind = PROVIDERS.get(upstream.provider)
-        if kind is None:
-            raise ConfigurationError(
-                f"upstream '{upstream.name}' names the provider '{upstream.provider}'; "
-                f"there are: {', '.join(sorted(PROVIDERS))}."
-            )
-        try:
-            made[upstream.name] = kind(upstream, net)
-        except msgspec.ValidationError as problem:
-            raise ConfigurationError(f"upstream '{upstream.name}', options: {problem}") from None
-    return made
+    return {name: make_provider(upstream, net) for name, upstream in catalog.upstreams.items()}
+
+
+def make_provider(upstream: Upstream, net: Net) -> Provider:
+    """Who speaks to an upstream. Raises ConfigurationError for an unknown kind or wrong options."""
+    if why := ENDED.get(upstream.provider.lower()):
+        raise ConfigurationError(f"upstream '{upstream.name}' names the provider '{upstream.provider}': {why}")
+    kind = PROVIDERS.get(upstream.provider)
+    if kind is None:
+        raise ConfigurationError(
+            f"upstream '{upstream.name}' names the provider '{upstream.provider}'; "
+            f"there are: {', '.join(sorted(PROVIDERS))}."
+        )
+    try:
+        return kind(upstream, net)
+    except msgspec.ValidationError as problem:
+        raise ConfigurationError(f"upstream '{upstream.name}', options: {problem}") from None

@@ -76,5 +76,9 @@ class Desks:
             desk.enrolled = False
         return desk
 
+    def drop(self, upstream: Upstream) -> Desk | None:
+        """Clear the desk of an upstream that is gone."""
+        return self._by_name.pop(upstream.name, None)
+
     def __iter__(self) -> Iterator[Desk]:
         return iter(list(self._by_name.values()))

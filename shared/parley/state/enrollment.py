@@ -30,6 +30,11 @@ class Enrollment:
         await self._line.run(script.ENROLL, desk.prefix, *self._records.enrollment(upstream))
         desk.enrolled = True
 
+    async def retire(self, upstream: Upstream) -> None:
+        """An upstream left the configuration: nothing of it is lent any more. Raises StateUnavailable."""
+        if (desk := self._desks.drop(upstream)) is not None:
+            await self._line.run(script.ENROLL, desk.prefix)
+
     async def enroll_rest(self) -> None:
         """Enroll what could not be enrolled before. Never raises: the line will come up again."""
         try:

@@ -188,6 +188,10 @@ class Vault:
         """Make an upstream's credentials known, also after they changed. Raises LostKey, StateUnavailable."""
         await self._enrollment.enroll(upstream)
 
+    async def retire(self, upstream: Upstream) -> None:
+        """An upstream left the configuration: nothing of it is lent any more. Raises StateUnavailable."""
+        await self._enrollment.retire(upstream)
+
     async def renew(self, upstream: Upstream, credential: str, renew: Renew, *, generation: int | None = None) -> bool:
         """Renew a credential that is new or expired (or still has that `generation`), if nobody else is at it.
 

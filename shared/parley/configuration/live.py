@@ -1,0 +1,96 @@
+"""The configuration in force: what this process started with, and the changes that everybody agrees on since.
+
+Every process asks Redis for the number of the revision four times a second, which costs a few bytes on a connection
+that is there anyway, and reads the changes when it has grown; so all agree within a second (promise 13). Why nothing
+is pushed: docs/decisions/0008-revisions-are-asked-for.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from parley.catalog import Catalog
+from parley.clock import monotonic, sleep
+from parley.configuration import Configured
+from parley.errors import StateUnavailable
+from parley.settings import ConfigurationError
+from parley.state.records import LostKey
+from parley.state.revisions import Changes, Revisions
+
+EVERY: Final = 0.25
+"""Seconds between two looks."""
+
+Listener = Callable[[Catalog], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """The catalog of this process, kept up to date from `open` to `close`.
+
+    `read` makes a catalog of the environment, the file and the given changes. Changes that this process cannot use
+    (its environment may differ from that of the process that took them) leave its catalog as it is, and are told.
+    """
+
+    def __init__(self, read: Callable[[Changes], Configured], revisions: Revisions) -> None:
+        self._read = read
+        self._revisions = revisions
+        self._task: asyncio.Task[None] | None = None
+        self.catalog = read({}).catalog
+        self.revision = 0
+        """The revision that `catalog` shows."""
+        self.confirmed = monotonic()
+        """When Redis last said that there is none newer."""
+        self.problem = ""
+        """Why the newest revision is not in force here; empty when it is."""
+        self.listeners: list[Listener] = []
+        """Told of each new catalog, one after the other, before the next look."""
+
+    async def open(self) -> None:
+        """Look once, so that nobody begins with what is out of date, and go on looking. Without Redis, go on only."""
+        await self._try_look()
+        self._task = asyncio.create_task(self._look_for_ever(), name="configuration")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def look(self) -> None:
+        """See whether there is a newer revision, and put it in force. Raises StateUnavailable, LostKey."""
+        if await self._revisions.number() != self.revision:
+            number, changes = await self._revisions.current()
+            await self._take(number, changes)
+        self.confirmed = monotonic()
+
+    async def _take(self, number: int, changes: Changes) -> None:
+        self.revision = number
+        try:
+            self.catalog = self._read(changes).catalog
+        except ConfigurationError as problem:
+            self.problem = str(problem)
+            log.error("revision %s of the configuration cannot be used here: %s", number, problem)  # noqa: TRY400
+            return
+        self.problem = ""
+        log.info("revision %s of the configuration is in force", number)
+        for tell in self.listeners:
+            await tell(self.catalog)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await sleep(EVERY)
+            await self._try_look()
+
+    async def _try_look(self) -> None:
+        try:
+            await self.look()
+        except StateUnavailable:
+            pass  # the line says so itself, once
+        except LostKey as lost:
+            log.critical("%s", lost)
+        except Exception:  # a listener's bug must not end the looking
+            log.exception("a change of the configuration was not taken everywhere")
