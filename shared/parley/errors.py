@@ -117,7 +117,7 @@ class Refusal(Failure):
     type = "invalid_request_error"
     code: str | None = None
     blames = "caller"
-    kind = "refused"
+    kind: ClassVar[Kind] = "refused"
 
 
 class BadRequest(Refusal):
@@ -197,7 +197,7 @@ class CredentialFailure(Failure):
 
     blames = "credential"
     try_next = True
-    kind = "credential"
+    kind: ClassVar[Kind] = "credential"
 
 
 class CredentialExpired(CredentialFailure):
@@ -254,7 +254,7 @@ class UpstreamFailure(Failure):
     code = "upstream_error"
     blames = "upstream"
     try_next = True
-    kind = "broken"
+    kind: ClassVar[Kind] = "broken"
 
 
 class Unreachable(UpstreamFailure):
@@ -352,7 +352,7 @@ class GatewayFailure(Failure):
     """Our side cannot serve this request now."""
 
     status = 503
-    kind = "unavailable"
+    kind: ClassVar[Kind] = "unavailable"
 
 
 class NothingToLend(GatewayFailure):
