@@ -60,13 +60,12 @@ _SHARED = {
     "silent midway": (_chat("stall", **_MIDWAY),),
     "silent": (_chat("hang"),),
     "empty": (_chat("empty_body"), _chat("raw", text=": keep-alive\n\n")),
-    "garbled": (_chat("not_json"), _chat("truncated_json"), _chat("garbage_frame")),
+    "garbled": (_chat("not_json"), _chat("truncated_json")),
 }
 _V2 = {
-    "refused": (_chat("invalid_appid"), _chat("http_error", status=401), _chat("invalid_iam_token")),
+    "refused": (_chat("invalid_appid"), _chat("invalid_iam_token")),
     "throttled": (
         _chat("rpm_rate_limit_exceeded", **_SOON),
-        _chat("tpm_rate_limit_exceeded", **_SOON),
         _chat("Offline_batch_reasoning_refused", **_SOON),
     ),
     **_SHARED,
@@ -77,8 +76,8 @@ _IAM = {
 }
 _LEGACY = {
     "refused": (_chat("code_13"), _chat("code_14")),
-    "expired": (_chat("code_110"), _chat("code_111"), _chat("code_100")),
-    "throttled": (_chat("code_4", **_SOON), _chat("code_18", **_SOON), _chat("code_336502", **_SOON)),
+    "expired": (_chat("code_110"), _chat("code_111")),
+    "throttled": (_chat("code_18", **_SOON), _chat("code_336502", **_SOON)),
     **_SHARED,
     "broken off": (*_SHARED["broken off"], _chat("cut_off")),
 }

@@ -62,9 +62,7 @@ def body(said: Any) -> bytes:
 PLAIN = httpx.Headers({"content-type": "application/json"})
 
 
-@pytest.mark.parametrize(
-    ("lifetime", "good_for"), [(2592000, 2592000 - 600), (3600, 3240), (10, 9)]
-)
+@pytest.mark.parametrize(("lifetime", "good_for"), [(2592000, 2592000 - 600), (3600, 3240), (10, 9)])
 def test_a_token_is_not_used_to_its_last_second(lifetime: int, good_for: float) -> None:
     said = {"access_token": "24.demo", "expires_in": lifetime, "session_key": "x"}
     assert access_token(200, PLAIN, body(said), 1000.0) == Token("24.demo", 1000.0 + good_for)
@@ -85,7 +83,7 @@ def test_a_bearer_lives_as_long_as_its_two_times_are_apart() -> None:
     ("status", "said", "kind"),
     [
         (401, {"error": "invalid_client", "error_description": "unknown client id"}, errors.CredentialRejected),
-        (200, {"error": "invalid_client", "error_description": "Client authentication failed"}, errors.CredentialRejected),
+        (200, {"error": "invalid_client", "error_description": "Wrong secret"}, errors.CredentialRejected),
         (200, {"error": "temporarily_unavailable"}, errors.UpstreamBroken),
         (200, {"error_code": 18, "error_msg": "Open api qps request limit reached"}, errors.Throttled),
         (200, {"error_code": 13, "error_msg": "Get service token failed"}, errors.CredentialRejected),

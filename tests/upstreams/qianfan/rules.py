@@ -83,10 +83,8 @@ def _turns(messages: Any) -> None:  # a list, if the first rule holds
             right = role == "assistant" and isinstance(call.get("name"), str) and isinstance(call.get("arguments"), str)
             _right(right and call.keys() <= {"name", "arguments", "thoughts"}, "function_call")
         if role == "function":
-            before = messages[place - 1].get("function_call") if place else None
-            _right(
-                bool(before) and before["name"] == message["name"], "function must answer the function_call before it"
-            )
+            before = (messages[place - 1].get("function_call") if place else None) or {}
+            _right(before.get("name") == message["name"], "function must answer the function_call before it")
 
 
 def _functions(body: Body, endpoint: str, settings: Settings) -> None:

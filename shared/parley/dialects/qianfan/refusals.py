@@ -20,6 +20,7 @@ from parley.errors import (
     Throttled,
     TokensThrottled,
     UnsupportedParameter,
+    UpstreamBroken,
     WrongMethod,
 )
 
@@ -32,24 +33,32 @@ _VERDICTS: Final[Mapping[str, openai.Verdict]] = {
     "account_overdue": "quota",
     "invalid_appid": "credential",
     **dict.fromkeys(("cluster_rpm_rate_limit_exceeded", "cluster_tpm_rate_limit_exceeded"), "busy"),
-    "rate_limit_exceeded": "throttled",  # the type of all other limits
+    **dict.fromkeys((f"{whose}_rate_limit_exceeded" for whose in ("rpm", "user", "preemptible")), "throttled"),
+    **dict.fromkeys((f"{whose}tpm_rate_limit_exceeded" for whose in ("", "input_", "output_")), "throttled"),
+    "offline_batch_reasoning_refused": "throttled",
+    "rate_limit_exceeded": "throttled",  # the type of all limits
 }
 
 
 def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """The failure that an HTTP answer other than 200 says. `headers` must be found whatever their case."""
     if is_page(headers.get("content-type", ""), body):
-        return openai.failure_of(status, headers, body)
+        return nowhere() if status == 404 else openai.failure_of(status, headers, body)
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = None
-    if not isinstance(said, dict):
-        return openai.failure_of(status, headers, body)
-    error = _error(said)
+    error = _error(said if isinstance(said, dict) else {})
+    if status == 404 and error.get("code") not in _VERDICTS:
+        return nowhere()
     return _judged(error, status) or _told_apart(
         openai.failure_of(status, headers, msgspec.json.encode({"error": error}), _VERDICTS), error
     )
+
+
+def nowhere() -> Failure:
+    """A model that is not there is said by a code; a mere 404 means that the address is wrong."""
+    return UpstreamBroken("Nothing lives at this address of the upstream: see its base_url.", upstream_status=404)
 
 
 def failure_in(chunk: dict[str, Any]) -> Failure | None:

@@ -11,6 +11,7 @@ import msgspec
 from parley.dialects import openai
 from parley.dialects.challenge import is_page
 from parley.dialects.hints import retry_after
+from parley.dialects.qianfan.refusals import nowhere
 from parley.errors import (
     BadRequest,
     ContextTooLong,
@@ -49,7 +50,7 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
             said = None
         if isinstance(said, dict) and (failure := failure_in(said, headers, status)) is not None:
             return failure
-    return openai.failure_of(status, headers, body)
+    return nowhere() if status == 404 else openai.failure_of(status, headers, body)
 
 
 def failure_in(
