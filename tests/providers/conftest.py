@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeGuard
 
 import pytest
 
@@ -13,14 +12,16 @@ from tests.providers.world import World
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Family by family; every other test stays where it is."""
-    found = [(at, item, item.callspec.params["family"].name) for at, item in enumerate(items) if _is_about_one(item)]
+    found = [(at, item, family) for at, item in enumerate(items) if (family := _family_of(item))]
     for (at, _, _), (_, item, _) in zip(found, sorted(found, key=lambda one: one[2]), strict=True):
         items[at] = item
 
 
-def _is_about_one(item: pytest.Item) -> TypeGuard[pytest.Function]:
+def _family_of(item: pytest.Item) -> str | None:
+    """The name of the family that this test is about."""
     callspec = getattr(item, "callspec", None)
-    return callspec is not None and "family" in callspec.params
+    family = callspec.params.get("family") if callspec else None
+    return family.name if isinstance(family, Family) else None
 
 
 @pytest.fixture(scope="session")

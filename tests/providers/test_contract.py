@@ -78,6 +78,35 @@ def test_several_turns(world: World, name: str) -> None:
             in_order(subject.told(json.loads(heard.text)), [*said, "!report"])
 
 
+@everybody
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ["user: Three questions in a row.", "user: The second one."],
+        ["developer: Be brief about bells.", "user: And bright."],
+        ["system: Rules come first.", "user: What rules?", "assistant: None.", "assistant: Well, one.", "user: Which?"],
+        ["assistant: It is I who begins.", "user: Go on."],
+        ["user: Sing.", "assistant: La.", "system: Now be silent.", "user: Why?"],
+    ],
+    ids=["users", "developer", "assistants", "assistant-first", "later-system"],
+)
+def test_turns_that_are_not_told_in_turn(world: World, name: str, turns: list[str]) -> None:
+    """Services that want strict turns are told what was said all the same, or the caller is told what they refuse."""
+    world.begin(name)
+    subject = world.subjects[name]
+    said = [dict(zip(("role", "content"), turn.split(": "), strict=True)) for turn in turns]
+    heard = world.listen(
+        name, [*said, {"role": "assistant", "content": "So."}, {"role": "user", "content": "!report"}], False
+    )
+    if subject.stand_in is None:
+        assert heard.text == "!report"
+    elif heard.error is not None:
+        assert heard.status == 400 and (heard.error.param or "").startswith("messages")
+    else:
+        told = subject.told(json.loads(heard.text))
+        assert [told.count(turn["content"]) for turn in said] == [1] * len(said), told
+
+
 def in_order(told: str, words: list[str]) -> None:
     """All the words are told, each once, one after the other."""
     places = [told.find(word) for word in words]

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-import httpx
-import pytest
-
-from tests.providers.subjects import FAMILIES
+from tests.providers.subjects import one_of_each
 from tests.providers.world import World
 from tests.stack.listening import DONE
-from tests.upstreams.running import Emulator
 
-WORDS = "!say:one two three four five"
+WORDS = "one two three four five"
 
 
-@pytest.mark.parametrize("family", [FAMILIES["openai"]], ids=["openai/"])
-def test_no_finish_reason_is_said_that_the_upstream_did_not_say(world: World) -> None:
-    """The stand-in's own stream, cut behind every frame, politely and not."""
-    world.begin("openai")
-    upstream = world.stand_in("openai")
-    recorded = stream_of(upstream)
-    frames = recorded.split(b"\n\n")[:-1]
-    assert len(frames) > 6 and frames[-1] == b"data: [DONE]"
-    finished = next(at for at, frame in enumerate(frames) if b'"finish_reason":"stop"' in frame)
-    for many in range(len(frames) + 1):
-        size = sum(len(frame) + 2 for frame in frames[:many])
-        for fault in ("cut", "reset"):
-            upstream.reset()
-            upstream.fault(fault, times=None, bytes=size)
-            for stream in (False, True):
-                heard = world.listen("openai", WORDS, stream)
-                place = f"{fault} behind {many} of {len(frames)} frames, stream={stream}"
-                assert (heard.finish is None) or many > finished, f"invented: {place}"
-                assert heard.error is not None or many > finished, f"half an answer passed for a whole: {place}"
-                if heard.error is not None:
+@one_of_each
+def test_no_finish_reason_is_said_that_the_upstream_did_not_say(world: World, name: str) -> None:
+    """The stand-in's own answer, broken off behind every frame, politely and not."""
+    subject = world.subjects[name]
+    if subject.stand_in is None:
+        return
+    world.begin(name)
+    upstream = world.stand_in(name)
+    assert world.listen(name, f"!say:{WORDS}", True).answer == (WORDS, [], "stop")
+    ends = [0, *upstream.stats()["frames"]]
+    finishes: dict[str, str | None] = {}  # by what was said until then, the first time that so much was said
+    for many in range(len(ends) if len(ends) > 1 else 100):
+        for mishap in (mishaps := subject.breaks(many, ends[many] if len(ends) > 1 else 0)):
+            for stream in (True, False) if mishap is mishaps[0] else (True,):
+                upstream.heal()
+                world.play(name, mishap)
+                heard = world.listen(name, f"!say:{WORDS}", stream)
+                place = f"{mishap} behind {many} of {len(ends) - 1} frames, stream={stream}"
+                if heard.error is None:
+                    assert heard.answer == (WORDS, [], "stop"), f"half an answer passed for a whole: {place}"
+                else:
+                    assert heard.finish in ((None, "stop") if heard.text == WORDS else (None,)), f"invented: {place}"
                     assert heard.code in ("upstream_truncated", "upstream_empty", "upstream_error"), place
                     assert not heard.wire.endswith(DONE), place
-                else:
-                    assert heard.answer == (WORDS.removeprefix("!say:"), [], "stop"), place
-
-
-def stream_of(upstream: Emulator) -> bytes:
-    """What the gateway gets to read: a stream whose length is the same every time."""
-    ask = {
-        "model": "demo-mini",
-        "messages": [{"role": "user", "content": WORDS}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    headers = {"authorization": "Bearer sk-upstream-1"}
-    return httpx.post(f"{upstream.url}/v1/chat/completions", json=ask, headers=headers, timeout=10).content
+                    assert WORDS.startswith(heard.text), place
+                finishes.setdefault(heard.text, heard.finish)
+        if not mishaps:
+            break
+    assert len(finishes) > 2, "it was not broken off within its words"
+    assert subject.ends_with_words or finishes.get(WORDS) is None, "the last word came, and it passed for the end"

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.providers.proxies import Proxies
 from tests.providers.subjects import Family, Mishap
 from tests.stack.listening import Heard, listen
 from tests.stack.rests import forget_rests
@@ -49,7 +50,9 @@ class World:
             for name, (_, settings) in programs.items():
                 self.stand_ins[name].set(**settings)
             urls = {name: stand_in.url for name, stand_in in self.stand_ins.items()}
-            files = {"parley.yaml": self.family.parley_yaml(urls)}
+            self.proxies = starting.enter_context(Proxies())
+            proxies = (self.proxies.http, self.proxies.socks)
+            files = {"parley.yaml": self.family.parley_yaml(urls, proxies)}
             self.stack = starting.enter_context(Stack(SETTINGS, gateways=2, files=files))
             self._running = starting.pop_all()
         return self
@@ -59,15 +62,18 @@ class World:
 
     # --- scenes ---
 
-    def begin(self, name: str, mishap: Mishap | None = None, *, hasty: bool = False, times: int | None = None) -> None:
-        """Everything as new, the credential at hand; then the mishap, `times` or until further notice."""
+    def begin(self, name: str, mishap: Mishap | None = None, *, kind: str = "", times: int | None = None) -> None:
+        """Everything as new, the credential at hand; then the mishap, `times` or until further notice.
+
+        `kind` is "hasty" or "pair" where that upstream is to be asked.
+        """
         subject = self.subjects[name]
         if subject.stand_in is None:
             return
         stand_in = self.stand_in(name)
         stand_in.reset()
         stand_in.set(**self.family.stand_ins[subject.stand_in][1])
-        upstream = f"{name}-hasty" if hasty else name
+        upstream = f"{name}-{kind}" if kind else name
         with self.stack.store() as store:
             forget_rests(store, upstream)
         if subject.greets:
@@ -75,9 +81,10 @@ class World:
         if mishap:
             self.play(name, mishap, times=times)
 
-    def play(self, name: str, mishap: Mishap, *, times: int | None = None) -> None:
-        """From now on this goes wrong."""
-        self.stand_in(name).fault(mishap.fault, times=times, route=mishap.route, **mishap.params)
+    def play(self, name: str, mishap: Mishap, *, times: int | None = None, account: str | None = None) -> None:
+        """From now on this goes wrong, for everybody or for one account."""
+        stand_in = self.stand_in(name)
+        stand_in.fault(mishap.fault, times=times, route=mishap.route, credential=account, **mishap.params)
 
     def crumble(self, name: str) -> None:
         """From now on answers come in the smallest of pieces."""
@@ -102,8 +109,11 @@ class World:
         with ThreadPoolExecutor(16) as waiting:
             for scene in ("silent", "silent midway"):
                 named = [(subject.name, mishap) for subject, mishap in self.family.cases(scene)]
+                pairs = [name for name, _ in named if scene == "silent" and self.subjects[name].second]
                 for name, _ in named:
-                    self.begin(name, hasty=True)
+                    self.begin(name, kind="hasty")
+                for name in pairs:
+                    self.begin(name, kind="pair")
                 players = {self.subjects[name].stand_in: (name, mishap) for name, mishap in named}
                 for name, mishap in players.values():
                     self.play(name, mishap)
@@ -111,6 +121,10 @@ class World:
                     (scene, name, stream): waiting.submit(self.listen, name, LONG, stream, upstream=f"{name}-hasty")
                     for name, _ in named
                     for stream in (False, True)
+                }
+                asked |= {
+                    ("pair", name, True): waiting.submit(self.listen, name, LONG, True, upstream=f"{name}-pair")
+                    for name in pairs
                 }
                 found |= {which: hearing.result() for which, hearing in asked.items()}
         return found

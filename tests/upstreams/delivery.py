@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from .stage import reset_connection
+from .stage import frames, reset_connection
 
 Body = Iterable[tuple[float, bytes]]
 
@@ -96,9 +96,13 @@ class _Out:
         await asyncio.sleep(how.after_head)
         ends = {at: end for end in ("reset", "cut", "stall") if (at := getattr(how, f"{end}_after")) is not None}
         limit = min(ends, default=None)
+        places: list[int] = []
         for wait, whole in body:
             if wait:
                 await asyncio.sleep(wait)
+            places.append(len(whole) + (places[-1] if places else 0))
+            if len(places) > 1:  # what comes in one piece is no stream
+                frames[:] = places
             piece = whole if limit is None else whole[: limit - self.sent]
             if piece:
                 await self._write(piece)

@@ -114,6 +114,10 @@ class Emulator:
         """Forget settings, faults, counters and state."""
         self.control("POST", "reset", {})
 
+    def heal(self) -> None:
+        """Forget faults only."""
+        self.control("POST", "heal", {})
+
     def control(self, method: str, name: str, body: Any = None) -> Any:
         """One call of the control API under `/__emu__/`."""
         content = None if body is None else json.dumps(body).encode()

@@ -4,10 +4,11 @@ A stand-in is started as `python -m tests.upstreams.NAME [--port N]`; it prints 
 listens on 127.0.0.1, and ends on SIGTERM. Tests steer it over HTTP:
 
     POST /__emu__/reset                      forget faults, counters and state
+    POST /__emu__/heal                       forget faults only
     POST /__emu__/set     {name: value}      settings of this stand-in (its module lists them)
     POST /__emu__/faults  {"name": ..., "times": 1 | null, "after": 0, "route": null, "credential": null,
                            "probability": 1.0, "params": {}}
-    GET  /__emu__/stats                      {"counts": {...}, "log": [...], "hangups": [...], ...}
+    GET  /__emu__/stats                      {"counts": {...}, "log": [...], "hangups": [...], "frames": [...], ...}
 
 A fault applies to the next `times` requests (null: until reset) that match its route and credential, after letting
 `after` matching requests pass. Its route also matches the routes below it (`rpc` matches `rpc/db/get_chat_session`).
@@ -32,6 +33,9 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+
+frames: list[int] = []
+"""Where each frame of the newest streamed HTTP answer of this process ended, in bytes of its body."""
 
 
 class Fault(msgspec.Struct):
@@ -108,6 +112,7 @@ class Stage:
         """The control API."""
         return [
             web.post("/__emu__/reset", self._reset),
+            web.post("/__emu__/heal", self._heal),
             web.post("/__emu__/set", self._set),
             web.post("/__emu__/faults", self._add_fault),
             web.get("/__emu__/stats", self._stats),
@@ -118,6 +123,10 @@ class Stage:
             box.clear()
         self._dice.seed(0)
         self._on_reset()
+        return web.json_response({})
+
+    async def _heal(self, _: web.Request) -> web.Response:
+        self.faults.clear()
         return web.json_response({})
 
     async def _set(self, request: web.Request) -> web.Response:
@@ -143,7 +152,8 @@ class Stage:
 
     async def _stats(self, _: web.Request) -> web.Response:
         return web.json_response(
-            {"counts": dict(self.counts), "log": self.log, "hangups": self.hangups, **self._more_stats()}
+            {"counts": dict(self.counts), "log": self.log, "hangups": self.hangups, "frames": frames}
+            | self._more_stats()
         )
 
 

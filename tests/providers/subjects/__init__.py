@@ -15,13 +15,14 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pytest
 
-from parley.catalog import Upstream
+from parley.catalog import CredentialPlan, Upstream
+from parley.configuration.credentials import credential
 from parley.providers import PROVIDERS, Provider
 from parley.transports import Net
 from parley.transports.browser import Browser
@@ -50,6 +51,10 @@ CHALLENGE = (
 FIRST_TOKEN_SECONDS, BETWEEN_TOKENS_SECONDS = 1.5, 0.6
 
 
+NOWHERE = "http://127.0.0.1:9"
+"""Where an upstream is said to be whose credentials know better."""
+
+
 class Mishap(NamedTuple):
     """One thing that goes wrong: a fault of the stand-in, what it is told, and where it strikes."""
 
@@ -74,9 +79,21 @@ def messages(report: Report) -> str:
     return json.dumps(report["body"]["messages"], ensure_ascii=False)
 
 
+def _break(_: int, size: int) -> tuple[Mishap, ...]:
+    return Mishap("cut", {"bytes": size}), Mishap("reset", {"bytes": size})
+
+
+def _spelled(item: str | Mapping[str, str]) -> Mapping[str, str]:
+    return {"value": item} if isinstance(item, str) else item
+
+
 @dataclass(frozen=True)
 class Subject:
-    """One provider, reached in one way: NAME, and NAME-hasty, whose time-outs are short enough to be waited for."""
+    """One provider, reached in one way.
+
+    It has up to three upstreams: NAME; NAME-hasty, whose time-outs are short enough to be waited for; and NAME-pair,
+    which has two credentials, each with a proxy, an address and time-outs of its own.
+    """
 
     name: str
     provider: str
@@ -87,12 +104,21 @@ class Subject:
     """Its entry in `parley.yaml`, but for name, provider and address."""
     path: str = ""
     """Between the stand-in's address and the API."""
+    second: str | Mapping[str, str] | None = None
+    """Another credential beside the first of `upstream`, that they may take turns; None where there are none, or where
+    somebody else is akin."""
+    accounts: tuple[str, str] | None = None
+    """How the stand-in calls those two, where that is not the credential itself."""
     told: Callable[[Report], str] = messages
     """All that was said to the service, in its order, by its report."""
     greets: bool = False
     """Whether a first question has to be asked before a scene: the stand-in forgot whom it let in, and does so anew."""
     crumbles: Mishap | Mapping[str, Any] = Mishap("bytewise", {"size": 1})  # noqa: RUF009 - a tuple
     """What makes its stand-in send an answer in the smallest of pieces: a fault, or settings."""
+    breaks: Callable[[int, int], tuple[Mishap, ...]] = _break
+    """What breaks an answer off after so many frames, which are so many bytes; nothing where it has fewer."""
+    ends_with_words: bool = False
+    """Whether its last words and its end come in one frame."""
     waits: tuple[str, str] = ("first_delay", "piece_delay")
     """The stand-in's settings for seconds before an answer's first piece, and before each."""
     one_call: bool = False
@@ -111,15 +137,49 @@ class Subject:
     @property
     def made(self) -> Provider:
         """Its provider, as the gateway makes it: what it declares, and which abilities it has."""
-        return PROVIDERS[self.provider](
-            Upstream(self.name, self.provider, options=self.upstream.get("options", {})), NET
-        )
+        return self.make(self.place(NOWHERE), NET)
 
-    def entries(self, url: str) -> list[dict[str, Any]]:
-        """Both of its upstreams."""
-        entry = {"provider": self.provider, "base_url": url + self.path, **self.upstream}
+    def place(self, url: str) -> Upstream:
+        """Its upstream, where the stand-in is at `url`."""
+        options, models = self.upstream.get("options", {}), tuple(self.upstream.get("models", ()))
+        return Upstream(self.name, self.provider, url + self.path, (self.plan,), models, options=options)
+
+    def make(self, place: Upstream, net: Net) -> Provider:
+        """Its provider, for a place."""
+        return PROVIDERS[self.provider](place, net)
+
+    def entries(self, url: str, proxies: Sequence[str]) -> list[dict[str, Any]]:
+        """Its upstreams; `proxies` are those of the pair's two credentials."""
+        place = url + self.path
+        entry = {"provider": self.provider, "base_url": place, **self.upstream}
         hasty = {"first_token": FIRST_TOKEN_SECONDS, "between_tokens": BETWEEN_TOKENS_SECONDS}
-        return [{"name": self.name, **entry}, {"name": f"{self.name}-hasty", **entry, "timeouts": hasty}]
+        made = [{"name": self.name, **entry}, {"name": f"{self.name}-hasty", **entry, "timeouts": hasty}]
+        if self.second:
+            both = [
+                {**_spelled(item), "alias": alias, "proxy": proxy, "base_url": place, "timeouts": hasty}
+                for item, alias, proxy in zip(self.both, ("one", "two"), proxies, strict=True)
+            ]
+            made.append({"name": f"{self.name}-pair", **entry, "base_url": NOWHERE, "credentials": both})
+        return made
+
+    @property
+    def both(self) -> tuple[str | Mapping[str, str], str | Mapping[str, str]]:
+        """The pair's credentials, as an operator writes them."""
+        assert self.second
+        return self.upstream["credentials"][0], self.second
+
+    def account(self, place: int) -> str:
+        """How the stand-in calls the first (0) or the second (1) of them."""
+        named = self.accounts or self.both
+        return str(named[place])
+
+    @property
+    def plan(self) -> CredentialPlan:
+        """Its first credential, read as the gateway reads it; or a guest's empty place."""
+        given = self.upstream.get("credentials")
+        return (
+            credential(given[0], where=self.name, alias="first") if given else CredentialPlan("guest", {}, guest=True)
+        )
 
 
 StandIns = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -144,9 +204,9 @@ class Family(NamedTuple):
             for mishap in (listed if isinstance(listed, tuple) else listed.get(subject.name, ()))
         ]
 
-    def parley_yaml(self, urls: Mapping[str, str]) -> str:
+    def parley_yaml(self, urls: Mapping[str, str], proxies: Sequence[str]) -> str:
         """The configuration with all that have something behind them; `urls` are the stand-ins'. (JSON is YAML.)"""
-        entries = [entry for one in self.subjects if one.stand_in for entry in one.entries(urls[one.stand_in])]
+        entries = [entry for one in self.subjects if one.stand_in for entry in one.entries(urls[one.stand_in], proxies)]
         return json.dumps({"upstreams": entries})
 
 

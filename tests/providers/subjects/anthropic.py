@@ -21,6 +21,7 @@ SUBJECTS = (
         "anthropic",
         {"credentials": ["sk-ant-one"]},
         told=_told,
+        second="sk-ant-two",
         asks={"reasoning": {"reasoning_effort": "low"}},
     ),
 )

@@ -11,6 +11,7 @@ SUBJECTS = (
         "gpt-4o",
         "azure",
         {"credentials": ["azure-key-1"], "options": {"deployments": {"gpt-4o": "my dep"}}},
+        second="azure-key-2",
     ),
     Subject(
         "azure-v1",

@@ -22,10 +22,15 @@ SUBJECTS = (
         {
             "credentials": ["sk-ant-sid01-one"],
             "models": ["claude-sonnet-4-5-20250929"],
-            "concurrency": 4,
+            "concurrency": 100,
             "options": {"recovery_seconds": 0.3},
         },
         told=_told,
+        second="sk-ant-sid01-two",
+        accounts=("one", "two"),
+        breaks=lambda _, size: tuple(
+            Mishap(fault, {"bytes": size, "stored": False}, "completion") for fault in ("cut", "reset")
+        ),
         asked=lambda report: {name: value for name, value in report["body"].items() if name not in _BY_CHANCE},
         asks={"reasoning": {"reasoning_effort": "low"}},
     ),

@@ -15,6 +15,10 @@ def _heard(report: Report) -> str:
     return "\n".join(str(turn["content"]) for turn in report["heard"])
 
 
+def _break(_: int, size: int) -> tuple[Mishap, ...]:
+    return Mishap("cut", {"bytes": size}, "chat"), Mishap("reset", {"bytes": size}, "chat")
+
+
 SUBJECTS = (
     Subject(
         "flowgpt",
@@ -23,6 +27,9 @@ SUBJECTS = (
         "flowgpt",
         {"credentials": [token("acct-1", issued=_YESTERDAY)], "models": ["gpt-4-free"]},
         told=_heard,
+        second=token("acct-3", issued=_YESTERDAY),
+        accounts=("acct-1", "acct-3"),
+        breaks=_break,
     ),
     Subject(
         "flowgpt-login",
@@ -35,6 +42,9 @@ SUBJECTS = (
             "options": {"context_mode": "create"},
         },
         told=_heard,
+        second={"value": token("acct-3", issued=_YESTERDAY), "cookie": "login-3"},
+        accounts=("acct-2", "acct-3"),
+        breaks=_break,
         asked=lambda report: {name: value for name, value in report["body"].items() if name != "conversationId"},
         excused=("refused",),  # a token that is refused is renewed: that is its scene "expired"
     ),

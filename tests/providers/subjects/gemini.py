@@ -13,7 +13,17 @@ def _told(report: Report) -> str:
     return json.dumps([read.get("systemInstruction"), read["contents"]], ensure_ascii=False)
 
 
-SUBJECTS = (Subject("gemini", "gemini", "gemini-2.5-demo", "gemini", {"credentials": ["AIza-demo-1"]}, told=_told),)
+SUBJECTS = (
+    Subject(
+        "gemini",
+        "gemini",
+        "gemini-2.5-demo",
+        "gemini",
+        {"credentials": ["AIza-demo-1"]},
+        told=_told,
+        second="AIza-demo-3",
+    ),
+)
 
 STAND_INS: StandIns = {"gemini": ("gemini", {})}
 

@@ -11,6 +11,8 @@ SUBJECTS = (
         "gptomni",
         "gptomni",
         {"credentials": ["__Secure-next-auth.session-token=tok-1"], "models": ["gptomni"]},
+        second="__Secure-next-auth.session-token=tok-2",
+        accounts=("tok-1", "tok-2"),
         told=lambda report: str(report["prompt"]),
         asked=lambda report: report["prompt"],
     ),

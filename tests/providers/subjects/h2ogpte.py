@@ -16,12 +16,19 @@ def _told(report: Report) -> str:
     return json.dumps([report["system_prompt"], report["history"], report["body"]], ensure_ascii=False)
 
 
+def _break(frames: int, _: int) -> tuple[Mishap, ...]:
+    lost = {"pieces": frames, "stored": False}
+    ways = Mishap("close", lost, "ws"), Mishap("close", {**lost, "code": None}, "ws")
+    return ways if frames <= 3 else ()  # which are all pieces of the short answer
+
+
 _ITS_WAY: dict[str, Any] = {
     "told": _told,
     "asked": lambda report: report,
     "crumbles": {"chunk": 1, "chunk_by": "bytes"},  # a socket's message holds whole characters
     "waits": ("first_token_delay", "chunk_delay"),
     "greets": True,
+    "breaks": _break,
 }
 
 SUBJECTS = (
@@ -32,11 +39,13 @@ SUBJECTS = (
         "auto",
         "h2ogpte",
         {"credentials": [{"api_key": "sk-h2o-test"}], **_NO_WAIT},
+        second={"api_key": "sk-h2o-two"},
+        accounts=("key:sk-h2o-test", "key:sk-h2o-two"),
         **_ITS_WAY,
     ),
 )
 
-STAND_INS: StandIns = {"h2ogpte": ("h2ogpte", {})}
+STAND_INS: StandIns = {"h2ogpte": ("h2ogpte", {"api_keys": ["sk-h2o-test", "sk-h2o-two"]})}
 
 _CREATE_WEB, _CREATE_REST = "rpc/db/create_chat_session", "api/v1/chats"
 _SOON = {"retry_after": 7}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from . import CHALLENGE, Mishap, StandIns, Subject
 
 SUBJECTS = (
-    Subject("huggingface", "huggingface", "demo-org/demo-120b", "huggingface", {"credentials": ["hf_demo"]}, "/v1"),
+    Subject(
+        "huggingface",
+        "huggingface",
+        "demo-org/demo-120b",
+        "huggingface",
+        {"credentials": ["hf_demo"]},
+        "/v1",
+        second="sk-upstream-2",
+    ),
 )
 
 STAND_INS: StandIns = {"huggingface": ("openai", {"dialect": "huggingface"})}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from . import CHALLENGE, Mishap, StandIns, Subject
 
-SUBJECTS = (Subject("openai", "openai", "demo-mini", "openai", {"credentials": ["sk-upstream-1"]}, "/v1"),)
+SUBJECTS = (
+    Subject(
+        "openai", "openai", "demo-mini", "openai", {"credentials": ["sk-upstream-1"]}, "/v1", second="sk-upstream-2"
+    ),
+)
 
 STAND_INS: StandIns = {"openai": ("openai", {})}
 

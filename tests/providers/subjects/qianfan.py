@@ -9,15 +9,17 @@ from . import CHALLENGE, Mishap, Report, StandIns, Subject
 
 def _turns(report: Report) -> str:
     body = report["body"]
-    return json.dumps([body["system"], body["messages"]], ensure_ascii=False)
+    return json.dumps([body.get("system", ""), body["messages"]], ensure_ascii=False)
 
 
-_KEY = {"credentials": ["bce-v3/ALTAK-demo1/demosecretpart1"]}
+_KEY_1, _KEY_2 = (f"bce-v3/ALTAK-demo{n}/demosecretpart{n}" for n in (1, 2))
+_KEY = {"credentials": [_KEY_1]}
 _APPLICATION = {"credentials": [{"api_key": "demoapikey1", "secret_key": "demosecretkey1"}]}
 _ACCESS_KEYS = {"credentials": [{"access_key": "DEMOAK", "secret_key": "DEMOSK"}]}
+_ASKS = {"images": {"model": "ernie-4.5-vl-demo"}}
 
 SUBJECTS = (
-    Subject("qianfan", "qianfan", "ernie-4.0-8k", "qianfan", _KEY, "/v2"),
+    Subject("qianfan", "qianfan", "ernie-4.0-8k", "qianfan", _KEY, "/v2", second=_KEY_2, asks=_ASKS),
     Subject(
         "qianfan-iam",
         "qianfan",
@@ -28,6 +30,7 @@ SUBJECTS = (
         greets=True,
         excused=(),
         akin="qianfan",
+        asks=_ASKS,
     ),
     Subject(
         "qianfan-legacy",
@@ -36,8 +39,11 @@ SUBJECTS = (
         "qianfan-legacy",
         _APPLICATION,
         told=_turns,
+        second={"api_key": "demoapikey2", "secret_key": "demosecretkey2"},
+        accounts=("demoapikey1", "demoapikey2"),
         greets=True,
         one_call=True,
+        ends_with_words=True,
         excused=(),
     ),
 )

@@ -22,8 +22,15 @@ SUBJECTS = (
         "spark",
         {"credentials": [_APPLICATION], "models": ["generalv3.5"]},
         told=_told,
+        second={"app_id": "demoapp2", "api_key": "demo-api-key-2", "api_secret": "demo-api-secret-2"},
+        accounts=("demoapp1", "demoapp2"),
+        breaks=lambda frames, _: (
+            Mishap("cut", {"frames": frames}, "question"),
+            Mishap("reset", {"frames": frames}, "question"),
+        ),
         crumbles=Mishap("split", {"size": 1}, "question"),
         one_call=True,
+        ends_with_words=True,
         asked=lambda report: report["frame"],
         asks={"images": {"model": "imagev3"}, "web_search": {"model": "4.0Ultra"}, "reasoning": {"model": "x1"}},
     ),
@@ -34,6 +41,8 @@ SUBJECTS = (
         "spark-http",
         {"credentials": ["demo-password"], "models": ["generalv3.5"]},
         asks={"reasoning": {"model": "x1"}},
+        second="demo-password-2",
+        breaks=lambda _, size: (Mishap("cut_bytes", {"bytes": size}), Mishap("reset_bytes", {"bytes": size})),
     ),
 )
 

@@ -8,6 +8,7 @@ from . import CHALLENGE, Mishap, Report, StandIns, Subject
 
 _KEY = {"credentials": ["demoid0123456789.demosecret"]}
 
+_SECOND = "second0123456789.secondsecret"
 _SEES = {"model": "glm-4.6v"}
 
 
@@ -16,7 +17,7 @@ def _turns(report: Report) -> str:
 
 
 SUBJECTS = (
-    Subject("zhipu", "zhipu", "glm-4.6v", "zhipu", _KEY, "/api/paas/v4"),
+    Subject("zhipu", "zhipu", "glm-4.6v", "zhipu", _KEY, "/api/paas/v4", second=_SECOND),
     Subject(
         "zhipu-jwt",
         "zhipu",
@@ -24,9 +25,12 @@ SUBJECTS = (
         "zhipu",
         {**_KEY, "options": {"sign_in": "jwt"}},
         "/api/paas/v4",
+        akin="zhipu",
         asks={"images": _SEES, "audio_input": _SEES},
     ),
-    Subject("zhipu-v3", "zhipu-v3", "chatglm_lite", "zhipu", _KEY, "/api/paas/v3/model-api", told=_turns),
+    Subject(
+        "zhipu-v3", "zhipu-v3", "chatglm_lite", "zhipu", _KEY, "/api/paas/v3/model-api", told=_turns, second=_SECOND
+    ),
 )
 
 STAND_INS: StandIns = {"zhipu": ("zhipu", {})}

@@ -38,7 +38,7 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
 class QianfanLegacy:
     """Always asks for a stream; the unary answer is its fold."""
 
-    features: frozenset[Feature] = frozenset({"tools", "json_object", "max_tokens", "usage", "reasoning"})
+    features: frozenset[Feature] = frozenset({"tools", "json_object", "max_tokens", "usage"})
     """`stop` is the gateway's: the API takes four short sequences at most."""
     drops: frozenset[str] = DROPS
 
