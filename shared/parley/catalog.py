@@ -17,6 +17,8 @@ Strategy = Literal["failover", "parallel", "round-robin", "random", "weighted", 
 """Whom a route asks first; the others follow as failover (but `parallel`, which asks all at once)."""
 Defaults = Mapping[str, Any]
 """Fields of a request that are as written here where the request itself does not say."""
+Unit = Literal["tokens", "money"]
+Period = Literal["minute", "hour", "day", "week", "month", "total"]
 AS_ASKED: Final = "*"
 """As the model of a target: the name that the caller asked for."""
 
@@ -144,6 +146,29 @@ class Binding:
     """By the name in the request."""
     otherwise: Route | None = None
     """For every other name, and for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent in each period of the calendar (UTC; a week begins on Monday), or in all (`total`)."""
+
+    unit: Unit
+    amount: int
+    """Tokens, or millionths of the currency."""
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of what may be asked of us; 0: no limit. A minute and a day are any sliding 60 seconds and 24 hours."""
+
+    requests_per_minute: int = 0
+    requests_per_day: int = 0
+    tokens_per_minute: int = 0
+    tokens_per_day: int = 0
+    concurrency: int = 0
+    """Answers at a time."""
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

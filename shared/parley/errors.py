@@ -25,6 +25,7 @@ Failure
 │   └── UpstreamStalled          it fell silent: FirstTokenTimeout, AnswerTimeout
 └── GatewayFailure               our side
     ├── NothingToLend            no credential is configured, or all are resting
+    ├── LimitReached             a limit of an upstream; or one of ours: OverLimit, and its kin OverTokens, OverBudget
     ├── QueueFull                too many already wait, or the wait grew too long
     └── StateUnavailable         Redis is needed here and does not answer
 
@@ -370,6 +371,36 @@ class LimitReached(GatewayFailure):
     code = "rate_limit_exceeded"
     kind = "limited"
     try_next = True
+
+
+class OverLimit(LimitReached):
+    """A limit of ours is reached, of requests or of answers at a time; it says which (`limit`) of whom (`scope`)."""
+
+    blames = "caller"
+    try_next = False
+
+    def __init__(self, message: str, *, scope: str, limit: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.scope = scope
+        self.limit = limit
+        """The field of `Limits`, or UNIT_per_PERIOD or UNIT_total of a budget."""
+        self.requests: tuple[int, int, float] | None = None
+        """What the tightest limit of requests leaves: limit, remaining, seconds until all of it is back."""
+        self.tokens: tuple[int, int, float] | None = None
+        """The same of tokens."""
+
+
+class OverTokens(OverLimit):
+    """A limit of tokens is reached."""
+
+    type = "tokens"
+
+
+class OverBudget(OverLimit):
+    """A budget is spent, or what is left of it is not enough for this request at its worst."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class QueueFull(GatewayFailure):

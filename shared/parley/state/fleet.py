@@ -12,7 +12,8 @@ import os
 import re
 import secrets
 import socket
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
@@ -38,13 +39,23 @@ def process_name(role: str) -> str:
     return f"{role}-{host}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-class Fleet:
-    """This process's place among the living; the line's name is the process's."""
+class Looks(Protocol):
+    """Whoever prepares for Redis going away, once a second."""
 
-    def __init__(self, line: Line, vault: Vault, model_lists: ModelLists | None = None) -> None:
+    async def look(self, living: int, place: int) -> None:
+        """So many processes live, and this one has that place among them. Raises StateUnavailable."""
+
+
+class Fleet:
+    """This process's place among the living; the line's name is the process's. `others` look around with the vault."""
+
+    def __init__(
+        self, line: Line, vault: Vault, model_lists: ModelLists | None = None, others: Sequence[Looks] = ()
+    ) -> None:
         self._line = line
         self._vault = vault
         self._model_lists = model_lists
+        self._others = others
         self._living: tuple[str, ...] = ()
         self._beats = 0
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +84,10 @@ class Fleet:
         self._living = tuple(name.decode() for name in living)
         role = self._line.name.partition("-")[0] + "-"
         peers = [name for name in self._living if name.startswith(role)]
-        await self._vault.look(len(peers), peers.index(self._line.name) if self._line.name in peers else len(peers))
+        place = peers.index(self._line.name) if self._line.name in peers else len(peers)
+        await self._vault.look(len(peers), place)
+        for other in self._others:
+            await other.look(len(peers), place)
         if self._model_lists is not None and self._beats % _LISTS_EVERY == 0:
             await self._model_lists.refresh(list(self._vault.standings))
         self._beats += 1

@@ -59,6 +59,20 @@ OF_THE_FLEET: Final = (
 
 CONFIG: Final = "parley:{config}:"
 """What the keys of the configuration start with."""
+OF_LIMITS: Final = (
+    Key("minute", "zset", "a minute", "admission", "MOMENT:REQUESTS:TOKENS -> moment; the sums below zero", each=True),
+    Key("day", "zset", "a day", "admission", "the same, of a day", each=True),
+    Key("held", "zset", "a lease", "admission", "request -> deadline of its place", each=True),
+    Key("spent", "hash", "its longest period", "admission", "UNIT:PERIOD -> NUMBER OF THE PERIOD:AMOUNT", each=True),
+    Key("total", "hash", None, "admission", "UNIT -> AMOUNT, until the scope is forgotten", each=True),
+    Key("open", "string", "an hour", "admission", "request -> what was counted for it; empty: it is over", each=True),
+    Key("changed", "zset", "a day", "admission", "scope -> microsecond of its latest change"),
+    Key("guesses", "zset", "a minute", "guesses", "as minute, of a client's address", each=True),
+)
+"""Of what callers may still use. `each` is per scope (a key, a model: whatever has limits), request or address."""
+
+LIMITS: Final = "parley:limits:{all}:"
+"""What those start with: a request is admitted to all of its scopes at once, so that they are on one node."""
 PROCESSES: Final = "parley:processes"
 BATON: Final = "parley:baton"
 SEAL: Final = "parley:seal"

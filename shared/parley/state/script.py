@@ -61,6 +61,15 @@ DONE_SESSIONS: Final = Script("session_done")
 STALE_SESSIONS: Final = Script("session_stale")
 KNOWN_SESSIONS: Final = Script("session_known")
 
+# Of the admission
+ADMIT: Final = Script("admit")
+READMIT: Final = Script("readmit")
+SETTLE: Final = Script("settle")
+KEEP: Final = Script("keep")
+FULLNESS: Final = Script("fullness")
+FORGET: Final = Script("forget")
+GUESS: Final = Script("guess")
+
 # Of the fleet
 HEARTBEAT: Final = Script("heartbeat")
 BATON: Final = Script("baton")

@@ -107,6 +107,7 @@ def redis(running_redis: RedisServer) -> Iterator[RedisServer]:
 
 def leaks(client: redis_py.Redis) -> Iterator[str]:
     page = {**{_pattern(key): key for key in keys.OF_AN_UPSTREAM}, **{_global(key): key for key in keys.OF_THE_FLEET}}
+    page |= {re.escape(keys.LIMITS) + _global(key): key for key in keys.OF_LIMITS}
     for name in client.scan_iter():
         text = name.decode()
         known = next((key for pattern, key in page.items() if re.fullmatch(pattern, text)), None)

@@ -17,12 +17,22 @@ from tests.shared.state.conftest import leaks, upstream
 LUA = files("parley.state") / "lua"
 
 
-def test_scripts_use_the_keys_of_the_page_and_no_others():
-    named = {key.name for key in keys.OF_AN_UPSTREAM}
+OF_LIMITS = {script.ADMIT, script.READMIT, script.SETTLE, script.KEEP, script.FULLNESS, script.FORGET, script.GUESS}
+
+OF_USAGE = {known for known in script.ALL if known.name.startswith("usage")}
+
+
+@pytest.mark.parametrize(
+    ("page", "scripts"),
+    [(keys.OF_AN_UPSTREAM, set(script.ALL) - OF_LIMITS - OF_USAGE), (keys.OF_LIMITS, OF_LIMITS)],
+    ids=["upstream", "limits"],
+)
+def test_scripts_use_the_keys_of_their_page_and_no_others(page, scripts):
     used = set()
-    for path in LUA.iterdir():
-        used |= set(re.findall(r"key\('(\w+)'", path.read_text("utf-8")))
-    assert used == named
+    for known in scripts:
+        for found in re.findall(r"key\('(\w+)'|name = '(\w+)'", known.text.decode()):
+            used |= set(found) - {""}
+    assert used == {key.name for key in page}
 
 
 def test_every_script_says_what_it_does_and_is_loaded_by_name():
