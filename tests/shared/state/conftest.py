@@ -108,6 +108,7 @@ def redis(running_redis: RedisServer) -> Iterator[RedisServer]:
 def leaks(client: redis_py.Redis) -> Iterator[str]:
     page = {**{_pattern(key): key for key in keys.OF_AN_UPSTREAM}, **{_global(key): key for key in keys.OF_THE_FLEET}}
     page |= {re.escape(keys.LIMITS) + _global(key): key for key in keys.OF_LIMITS}
+    page |= {re.escape(keys.USAGE) + _global(key): key for key in keys.OF_USAGE}
     for name in client.scan_iter():
         text = name.decode()
         known = next((key for pattern, key in page.items() if re.fullmatch(pattern, text)), None)
