@@ -34,6 +34,7 @@ A class states facts, and the stops of a request read them; none branches on a c
 * `status`, `type`, `code`: what the caller sees (envelope of `upstreams/openai.md` section 3);
 * `blames`: who is at fault, for the vault: `credential` rests one credential, `upstream` rests the whole upstream;
 * `try_next`: whether another credential or target may be asked while nothing has been said yet;
+* `strains`: whether asking again may add to what ails the upstream, so that the budget for retries pays for it;
 * `rest`, `longest_rest`: seconds a blamed party rests when nobody said how long, and the most we believe a hint;
 * `patience`: how many such failures in a row it takes before an upstream rests;
 * `kind`: what operators count it as, a word out of few (`KINDS`).
@@ -59,7 +60,7 @@ Kind = Literal[
     "internal",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""Redis counts by their places in this row (`parley.state.meter`): a new one goes to the end."""
+"""Redis counts by their places in this row (`parley.state.usage`): a new one goes to the end."""
 
 
 class Failure(Exception):
@@ -70,6 +71,7 @@ class Failure(Exception):
     code: str | None = "internal_error"
     blames: ClassVar[Blame] = "gateway"
     try_next: ClassVar[bool] = False
+    strains: ClassVar[bool] = True
     rest: ClassVar[float] = 0.0
     longest_rest: ClassVar[float] = 0.0
     patience: ClassVar[int] = 1
@@ -167,6 +169,7 @@ class ModelElsewhere(ModelNotFound):
     """The account of this credential does not have the model; that of another one may."""
 
     try_next = True
+    strains = False
 
 
 class UnknownURL(Refusal):
@@ -206,6 +209,7 @@ class CredentialExpired(CredentialFailure):
 
     status = 503
     code = "upstream_credential_expired"
+    strains = False
 
 
 class CredentialRejected(CredentialFailure):
@@ -213,6 +217,7 @@ class CredentialRejected(CredentialFailure):
 
     status = 502
     code = "upstream_authentication_error"
+    strains = False
     rest = 60.0
     longest_rest = 3600.0
 
@@ -305,6 +310,7 @@ class SessionLost(UpstreamFailure):
     """The upstream does not know the session we were lent; another one may do."""
 
     code = "upstream_session_lost"
+    strains = False
 
 
 class UpstreamMalformed(UpstreamFailure):

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     # How requests are served
     default_model: str | None = None
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    retry_floor: Annotated[float, Field(ge=0)] = 10.0
     queue_seconds: Annotated[float, Field(ge=0)] = 30.0
     queue_length: Annotated[int, Field(ge=0)] = 1000
     lease_seconds: Seconds = 15.0

@@ -70,6 +70,8 @@ class Tally:
         self.usage: Usage | None = None
         self.status = 0
         self.failure: Failure | None = None
+        self.withheld = False
+        """Whether it would have been tried again, had the budget for retries not been used up."""
         self._write: Callable[[dict[str, Any]], None] | None = write
 
     def attempt(self, upstream: str, model: str) -> Attempt:
@@ -119,6 +121,8 @@ class Tally:
             record["first_event_ms"] = _ms(self.first_event - self.started)
         if self.failure is not None:
             record["failure"] = self.failure.reason
+        if self.withheld:
+            record["withheld"] = "retry_budget"
         if (usage := self.usage) is not None:
             record["usage"] = {
                 "prompt": usage.prompt,

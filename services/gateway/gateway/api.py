@@ -19,6 +19,7 @@ from gateway.entrance import Entrance
 from gateway.parts import Parts
 from gateway.reference import describe_chat
 from gateway.wire.failure import told, unexpected
+from parley.catalog import Caller
 from parley.errors import BadRequest, Failure, ModelNotFound, Unauthenticated, UnknownURL, WrongMethod
 
 VERSION: Final = version("parley")
@@ -35,26 +36,24 @@ def _parts(request: Request) -> Parts:
     return parts
 
 
-async def _known(request: Request) -> Parts:
-    """The parts, for a caller who has a key. Raises Unauthenticated."""
-    parts = _parts(request)
-    parts.doorkeeper.admit(request.scope["headers"])
-    return parts
+async def _known(request: Request) -> Caller:
+    """The caller, who has a key. Raises Unauthenticated."""
+    return _parts(request).doorkeeper.admit(request.scope["headers"])
 
 
 @router.get("/v1/models", tags=["OpenAI"])
-async def list_models(parts: Annotated[Parts, Depends(_known)]) -> dict[str, Any]:
+async def list_models(request: Request, caller: Annotated[Caller, Depends(_known)]) -> dict[str, Any]:
     """Every model on offer: bare ids, and `upstream/model` where a bare id is ambiguous."""
-    return {"object": "list", "data": [_model(*offered) for offered in parts.directory.offered()]}
+    return {"object": "list", "data": [_model(*offered) for offered in _parts(request).directory.offered(caller)]}
 
 
 @router.get("/v1/models/{model:path}", tags=["OpenAI"])
-async def get_model(model: str, request: Request, parts: Annotated[Parts, Depends(_known)]) -> dict[str, Any]:
+async def get_model(model: str, request: Request, caller: Annotated[Caller, Depends(_known)]) -> dict[str, Any]:
     """One model. Its id may contain `/` and `:`, escaped or not."""
     # From the raw path, decoded once: the framework's `model` would not tell `%2F` from what it stands for.
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     name = unquote_to_bytes(raw.split(b"?")[0].partition(b"/v1/models/")[2]).decode("utf-8", "replace") or model
-    found = parts.directory.find(name)
+    found = _parts(request).directory.find(name, caller)
     if found is None:
         raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
     return _model(*found)

@@ -18,8 +18,10 @@ from gateway.converse import Converse
 from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.parts import Parts
+from gateway.planning import Planner
 from gateway.relay import Relay
 from gateway.routing import Directory
+from gateway.speeds import Speeds
 from gateway.visitors import Visitors
 from parley import tokens
 from parley.configuration import Configured, read_catalog
@@ -33,6 +35,8 @@ from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
 from parley.state.model_lists import ModelLists
 from parley.state.records import LostKey
+from parley.state.retries import Retries
+from parley.state.rotation import Rotation
 from parley.state.terms import Terms
 from parley.state.vault import Vault
 from parley.transports import Net
@@ -114,11 +118,16 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         if not all("usage" in provider.features for provider in providers.values()):
             tokens.load()
         directory = Directory(catalog, providers, discovered)
-        relay = Relay(vault, settings.attempts, settings.queue_seconds)
+        speeds = Speeds()
+        planner = Planner(vault, Rotation(line, lambda: fleet.place), speeds)
+        retries = Retries(line, lambda: fleet.peers, share=settings.retry_share, floor=settings.retry_floor)
+        relay = Relay(vault, retries, speeds, settings.attempts, settings.queue_seconds)
         health = Health(replica, VERSION, doorkeeper.open, fleet.status)
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         # An answer leaves few cycles behind; looking for them every 700 objects is a pause for every stream.
         gc.set_threshold(50_000, 20, 20)
-        yield Parts(settings, visitors, doorkeeper, directory, Converse(directory, relay), pulse, journal, health)
+        yield Parts(
+            settings, visitors, doorkeeper, directory, Converse(directory, planner, relay), pulse, journal, health
+        )

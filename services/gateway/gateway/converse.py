@@ -1,4 +1,4 @@
-"""The path of a request, on one screen: route, lease and stream with failover, trim, count, account."""
+"""The path of a request, on one screen: route, plan, lease and stream with failover, trim, count, account."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from gateway.accounting import Tally
 from gateway.counting import counted, ready
+from gateway.planning import Planner
 from gateway.relay import Relay
 from gateway.routing import Directory
+from gateway.trial import Trial
 from gateway.trim import Trim
 from parley.catalog import Caller
 from parley.chat.answer import Answer
@@ -22,24 +24,19 @@ class Converse:
     """Answers prompts: called with a prompt, gives its events."""
 
     directory: Directory
+    planner: Planner
     relay: Relay
 
     async def __call__(self, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
         """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
         tally.caller, tally.model = caller.name, prompt.model
-        plan = self.directory.plan(prompt)
-        native = frozenset.intersection(*(place.provider.features for place in plan.places))
-        stops = [] if "stop" in native else prompt.stops
-        limit = None if "max_tokens" in native else prompt.limit
-        trim = Trim(stops, limit, count) if stops or limit is not None else None
-        if limit is not None:
-            await ready()
+        plan = await self.planner.plan(self.directory.choices(prompt, caller), prompt)
         said = Answer()
-
         try:
             trial = await self.relay.first_to_speak(plan, prompt, tally)
             tally.first_event = monotonic()
             async with trial:
+                trim = await _trimming(trial)
                 event: Event | None = trial.first
                 while event is not None:
                     for piece in trim.feed(event) if trim else (event,):
@@ -57,3 +54,15 @@ class Converse:
         finally:
             if tally.usage is None and tally.first_event is not None:  # hung up or broken off: what it came to by then
                 tally.usage = await counted(prompt, said)
+
+
+async def _trimming(trial: Trial) -> Trim | None:
+    """What the place that speaks cannot keep by itself; None when it can keep all that it was asked."""
+    asked, native = trial.asked, trial.place.provider.features
+    stops = [] if "stop" in native else asked.stops
+    limit = None if "max_tokens" in native else asked.limit
+    if not stops and limit is None:
+        return None
+    if limit is not None:
+        await ready()
+    return Trim(stops, limit, count)

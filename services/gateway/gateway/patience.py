@@ -14,18 +14,22 @@ from parley.leases import Lease
 
 
 class Patience:
-    """The patience with one answer. Begins at once; the task that makes it is the one that waits for events."""
+    """The patience with one answer. Begins at once; the task that makes it is the one that waits for events.
+
+    What the request took before (in a queue, with others that failed) counts for the total, and for nothing else.
+    """
 
     __slots__ = ("_due_now", "_failure", "_lease", "_loop", "_since", "_spoke", "_started", "_timer", "_times", "task")
 
-    def __init__(self, timeouts: Timeouts, lease: Lease) -> None:
+    def __init__(self, timeouts: Timeouts, lease: Lease, before: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
         self._times = timeouts
         self._lease = lease
         # Asking for the task anew for each event would cost a system call.
         self.task = asyncio.current_task()
         """Who waits."""
-        self._since = self._started = self._loop.time()
+        self._since = self._loop.time()
+        self._started = self._since - before
         self._spoke = False
         self._due_now = True
         self._failure: Failure | None = None

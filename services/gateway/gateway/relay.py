@@ -1,26 +1,45 @@
 """The relay: asks one target after another until one speaks.
 
-Retry and failover happen before the first event only; two answers are never spliced.
+Retry and failover happen before the first event only; two answers are never spliced. How often a request may try is
+capped twice: by its own number of attempts, and by the budget for retries that all requests of the fleet share.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from msgspec import structs
-
-from gateway.accounting import Tally
+from gateway.accounting import Attempt, Tally
+from gateway.planning import Heat, Lane, Plan
 from gateway.race import race
-from gateway.routing import Place, Plan
+from gateway.routing import Place
+from gateway.speeds import Speeds
 from gateway.trial import Trial
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic, sleep
 from parley.errors import Failure, LimitReached
 from parley.leases import Lease
 from parley.providers.optional import opener, renewer
+from parley.state.retries import Retries
 from parley.state.vault import Vault
+
+_TOKEN_SECONDS = 0.5
+"""How long a request waits for a token to try again with, while others give theirs back."""
+
+
+@dataclass(slots=True)
+class _Effort:
+    """What one request has tried, and may still try."""
+
+    left: int
+    give_up: float
+    """When waiting for busy credentials ends."""
+    failure: Failure | None = None
+    """What says most about why there is no answer yet."""
+    strained: bool = False
+    """Whether another call is the budget's matter."""
+    last: Attempt | None = None
+    """The latest call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +47,8 @@ class Relay:
     """Where leases come from, and how often and how long a request may try."""
 
     vault: Vault
+    retries: Retries
+    speeds: Speeds
     attempts: int
     """Most attempts at upstreams per request, over all targets."""
     queue_seconds: float
@@ -35,46 +56,75 @@ class Relay:
 
     async def first_to_speak(self, plan: Plan, prompt: Prompt, tally: Tally) -> Trial:
         """The trial of the first place that speaks. Raises the Failure that says most about why none did."""
-        if plan.race:
-            trial = await race([self._in_order([place], prompt, tally) for place in plan.places])
-        else:
-            trial = await self._in_order(plan.places, prompt, tally)
-        tally.speaks(trial.attempt)
-        return trial
+        self.retries.called()
+        effort = _Effort(self.attempts, monotonic() + self.queue_seconds)
+        for number, heat in enumerate(plan.heats, 1):
+            later = len(plan.heats) - number
+            try:
+                if len(heat) == 1:
+                    trial = await self._in_order(heat[0], later, prompt, tally, effort)
+                else:
+                    trial = await self._side_by_side(heat, later, prompt, tally, effort)
+            except Failure as failed:
+                if not (failed.try_next and later and effort.left > 0):
+                    raise
+                effort.failure = failed
+            else:
+                tally.speaks(trial.attempt)
+                return trial
+        raise effort.failure or LimitReached("No upstream could be asked.")
 
-    async def _in_order(self, places: Sequence[Place], prompt: Prompt, tally: Tally) -> Trial:
-        give_up = monotonic() + self.queue_seconds
-        failure: Failure | None = None
-        left = self.attempts
-        for place in places:
+    async def _side_by_side(self, heat: Heat, later: int, prompt: Prompt, tally: Tally, effort: _Effort) -> Trial:
+        """Each lane has all attempts that are left, and none shortens another's."""
+        efforts = [replace(effort) for _ in heat]
+        try:
+            return await race(
+                [self._in_order(lane, later, prompt, tally, own) for lane, own in zip(heat, efforts, strict=True)]
+            )
+        finally:
+            effort.left = min(own.left for own in efforts)
+            effort.strained = any(own.strained for own in efforts)
+
+    async def _in_order(self, lane: Lane, later: int, prompt: Prompt, tally: Tally, effort: _Effort) -> Trial:
+        """`later`: so many others are asked if all of these fail, and one attempt is kept for each of them."""
+        for number, place in enumerate(lane, 1):
+            here = max(effort.left - (len(lane) - number) - later, 1)
             tried: set[str] = set()
-            asked = structs.replace(prompt, model=place.model)
-            while left > 0:
+            asked = place.asked(prompt)
+            while effort.left > 0 and here > 0:
+                here -= 1
+                paid = effort.strained
+                if paid and not await self._may_go_on(tally):
+                    raise effort.failure or LimitReached("No upstream could be asked.")
+                if effort.last is not None and effort.last.failure is not None:
+                    effort.last.next = effort.last.failure.reason
                 attempt = tally.attempt(place.upstream.name, place.model)
                 try:
-                    lease = await self._lend(place, tried, give_up)
+                    lease = await self._lend(place, tried, effort.give_up)
                 except Failure as refused:
+                    if paid:
+                        self.retries.helped()
                     attempt.failure, attempt.ended = refused, monotonic()
-                    failure = _worse(failure, refused)
+                    effort.failure = _worse(effort.failure, refused)
                     if not refused.try_next:
-                        raise failure from None
+                        raise effort.failure from None
                     break
-                left -= 1
                 attempt.credential = lease.credential.alias
+                effort.last = attempt
                 trial = Trial(self.vault, place, lease, attempt)
-                try:
-                    await trial.begin(asked, tally)
-                except Failure as failed:
-                    if not failed.try_next:
-                        raise
-                    failure = failed
-                    tried.add(lease.credential.id)
-                else:
+                if await self._speaks(trial, asked, tally, effort):
+                    if paid:
+                        self.retries.helped()
                     return trial
-                if left > 0:
-                    attempt.next = failure.reason
-                    await _breathe(failure)
-        raise failure or LimitReached("No upstream could be asked.")
+                tried.add(lease.credential.id)
+        raise effort.failure or LimitReached("No upstream could be asked.")
+
+    async def _may_go_on(self, tally: Tally) -> bool:
+        """Whether the fleet's budget has a token left."""
+        if await self.retries.may(_TOKEN_SECONDS):
+            return True
+        tally.withheld = True
+        return False
 
     async def _lend(self, place: Place, tried: set[str], give_up: float) -> Lease:
         renewing = renewer(place.provider)
@@ -85,6 +135,24 @@ class Relay:
             renew=renewing.renew if renewing else None,
             sessions=opener(place.provider) is not None,
         )
+
+    async def _speaks(self, trial: Trial, prompt: Prompt, tally: Tally, effort: _Effort) -> bool:
+        """Whether the trial's place speaks. Raises Failure when it does not and no other could do better."""
+        effort.left -= 1
+        began = monotonic()
+        try:
+            await trial.begin(prompt, tally)
+        except Failure as failed:
+            if failed.blames in ("upstream", "credential"):
+                self.speeds.failed(trial.place)
+            if not failed.try_next:
+                raise
+            effort.failure, effort.strained = failed, failed.strains
+            if effort.left > 0:
+                await _breathe(failed)
+            return False
+        self.speeds.spoke(trial.place, monotonic() - began)
+        return True
 
 
 async def _breathe(failure: Failure) -> None:

@@ -1,15 +1,19 @@
-"""Which upstreams may answer a model name, in which order.
+"""Which upstreams may answer a model name.
 
-Ids are `upstream/model`; a bare `model` goes to the first configured upstream that has it; an unknown or missing name
-goes to the default model if there is one (`shared/settled.md`, "Who serves a model name").
+Ids are `upstream/model`. A route goes before them, by its name or an alias, else by its pattern; a bare `model` goes to
+the first configured upstream that has it; an unknown or missing name goes to the default model if there is one
+(`shared/settled.md`, "Who serves a model name"). A key that is bound to routes of its own reaches those, and no others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parley.catalog import Catalog, Target, Upstream
+from msgspec import structs
+
+from parley.catalog import AS_ASKED, Binding, Caller, Catalog, Defaults, Route, RouteNames, Strategy, Target, Upstream
+from parley.chat.defaults import filled
 from parley.chat.demands import refuse_unmet
 from parley.chat.prompt import Prompt
 from parley.errors import BadRequest, Failure, ModelNotFound
@@ -26,14 +30,36 @@ class Place:
     upstream: Upstream
     provider: Provider
     model: str
+    weight: float = 1.0
+    defaults: Defaults = field(default_factory=dict)
+
+    def asked(self, prompt: Prompt) -> Prompt:
+        """The prompt as it is put here."""
+        full = filled(prompt, self.defaults) if self.defaults else prompt
+        return structs.replace(full, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The places that may answer one prompt, in order; `race`: all are asked at once, and the first to speak wins."""
+class Choice:
+    """A route made concrete for one prompt: who of its targets can answer it, and how to choose among them."""
 
-    places: Sequence[Place]
-    race: bool = False
+    route: str
+    members: Sequence[Place | Choice]
+    strategy: Strategy
+    weight: float = 1.0
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """Everybody in it, in the order of the configuration."""
+        for member in self.members:
+            if isinstance(member, Place):
+                yield member
+            else:
+                yield from member.places
+
+
+Choices = Sequence[Place | Choice]
+"""The first is asked; the others are fallbacks, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,73 +70,96 @@ class Directory:
     providers: Mapping[str, Provider]
     """By upstream name."""
     discovered: Discovered = field(default=lambda _: ())
+    _names: RouteNames = field(init=False)
 
-    def plan(self, prompt: Prompt) -> Plan:
-        """Places to ask. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
-        places = [self._place(target) for target in self._targets(prompt.model)]
-        able: list[Place] = []
-        refusal: Failure | None = None
-        for place in places:
-            try:
-                refuse_unmet(prompt, place.provider.features, f"model '{prompt.model or place.model}'")
-            except Failure as unmet:
-                refusal = refusal or unmet
-            else:
-                able.append(place)
-        if not able and refusal:
-            raise refusal
-        route = self.catalog.routes.get(prompt.model)
-        return Plan(able, race=route is not None and route.strategy == "parallel" and len(able) > 1)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", RouteNames(self.catalog.routes.values()))
 
-    def offered(self) -> list[tuple[str, str]]:
+    def choices(self, prompt: Prompt, caller: Caller | None = None) -> Choices:
+        """Who may answer. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
+        bound = caller.bound if caller is not None else None
+        meant = self._named(prompt.model) if bound is None else [self._bound(bound, prompt.model)]
+        unmet: list[Failure] = []
+        able = [found for choice in meant if (found := self._able(choice, prompt, unmet)) is not None]
+        if not able:
+            raise unmet[0]
+        return able
+
+    def offered(self, caller: Caller | None = None) -> list[tuple[str, str]]:
         """(id, owner) of everything offered: bare ids once, and the prefixed form too where a bare id is ambiguous."""
+        if caller is not None and caller.bound is not None:
+            return self._offered_to(caller.bound)
         owners: dict[str, list[str]] = {}
         for upstream in self.catalog.upstreams.values():
             for model in self.models(upstream):
                 owners.setdefault(model, []).append(upstream.name)
-        listed = [(name, "parley") for name in self.catalog.routes]
+        routes = list(self._names.listed())
+        listed = [(name, "parley") for name in routes]
         for model, names in owners.items():
-            if model not in self.catalog.routes:
+            if model not in routes:
                 listed.append((model, names[0]))
             if len(names) > 1:
                 listed.extend((f"{name}/{model}", name) for name in names)
         return listed
 
-    def find(self, model: str) -> tuple[str, str] | None:
+    def find(self, model: str, caller: Caller | None = None) -> tuple[str, str] | None:
         """(id, owner) of one offered model, by any of its names; None when there is none."""
-        try:
-            target = self._exactly(model)
-        except ModelNotFound:
+        if caller is not None and caller.bound is not None:
+            return next((offered for offered in self._offered_to(caller.bound) if offered[0] == model), None)
+        meant = self._exactly(model)
+        if meant is None:
             return None
-        return None if target is None else (model, "parley" if model in self.catalog.routes else target[0].upstream)
+        return (model, "parley" if isinstance(meant, Route) else meant.upstream)
 
     def models(self, upstream: Upstream) -> Sequence[str]:
         """Ids an upstream has: the configured ones, then the discovered."""
         return tuple(dict.fromkeys((*upstream.models, *self.discovered(upstream.name))))
 
-    def _targets(self, model: str) -> tuple[Target, ...]:
-        found = self._exactly(model) if model else None
-        if found:
-            return found
-        default = self._default()
-        if default:
-            return default
-        if not model:
-            raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
-        raise ModelNotFound(f"The model `{model}` does not exist or you do not have access to it.", param="model")
+    # --- names --------------------------------------------------------------------------------------------------------
 
-    def _exactly(self, model: str) -> tuple[Target, ...] | None:
-        if (route := self.catalog.routes.get(model)) is not None:
-            return tuple(target for target in route.targets if isinstance(target, Target))
+    def _named(self, model: str) -> Choices:
+        meant = (self._exactly(model) if model else None) or self._default()
+        if meant is None:
+            if not model:
+                raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+            raise _unknown(model)
+        if isinstance(meant, Target):
+            return [self._place(meant, model)]
+        found: list[Place | Choice] = []
+        self._follow(meant, model, found, [])
+        return found
+
+    def _follow(self, route: Route, model: str, found: list[Place | Choice], way: list[Route]) -> None:
+        """The route and its fallbacks, each once. Circles were refused when the configuration was read."""
+        if route in way:
+            return
+        way.append(route)
+        found.append(self._choice(route, model))
+        for name in route.fallback:
+            following = self._exactly(name)
+            if isinstance(following, Route):
+                self._follow(following, name, found, way)
+            elif following is not None:
+                found.append(self._place(following, name))
+
+    def _bound(self, bound: Binding, model: str) -> Choice:
+        route = bound.names.get(model, bound.otherwise)
+        if route is None:
+            raise _unknown(model)
+        return self._choice(route, model)
+
+    def _exactly(self, model: str) -> Route | Target | None:
+        if (route := self._names.find(model)) is not None:
+            return route
         for upstream in self.catalog.upstreams.values():
             if self._has(upstream, model):
-                return (Target(upstream.name, model),)
+                return Target(upstream.name, model)
         name, slash, rest = model.partition("/")
         if slash and rest and name in self.catalog.upstreams:
             upstream = self.catalog.upstreams[name]
             # A list that was never discovered is no reason to refuse: the upstream knows its models best.
             if self._has(upstream, rest) or not self.discovered(name):
-                return (Target(name, rest),)
+                return Target(name, rest)
         return None
 
     def _has(self, upstream: Upstream, model: str) -> bool:
@@ -120,13 +169,56 @@ class Directory:
         base, colon, suffix = model.rpartition(":")  # `org/name:provider`, upstreams/huggingface.md section 1.1
         return bool(colon) and "/" not in suffix and base in known
 
-    def _default(self) -> tuple[Target, ...] | None:
+    def _default(self) -> Route | Target | None:
         if self.catalog.default_model:
             return self._exactly(self.catalog.default_model)
         real = [upstream for upstream in self.catalog.upstreams.values() if upstream.provider != "echo"]
         if len(real) == 1 and real[0].default_model:
-            return (Target(real[0].name, real[0].default_model),)
+            return Target(real[0].name, real[0].default_model)
         return None
 
-    def _place(self, target: Target) -> Place:
-        return Place(self.catalog.upstreams[target.upstream], self.providers[target.upstream], target.model)
+    def _offered_to(self, bound: Binding) -> list[tuple[str, str]]:
+        names = list(bound.names)
+        if bound.otherwise is not None:
+            for place in self._choice(bound.otherwise, "").places:
+                names += [place.model] if place.model else self.models(place.upstream)
+        return [(name, "parley") for name in dict.fromkeys(names)]
+
+    # --- made concrete ------------------------------------------------------------------------------------------------
+
+    def _choice(self, route: Route, model: str, outer: Defaults | None = None, weight: float = 1.0) -> Choice:
+        defaults = {**outer, **route.defaults} if outer else route.defaults
+        members = [
+            self._place(target, model, defaults)
+            if isinstance(target, Target)
+            else self._choice(target, model, defaults)
+            for target in route.targets
+        ]
+        return Choice(route.model, members, route.strategy, weight)
+
+    def _place(self, target: Target, model: str, outer: Defaults | None = None) -> Place:
+        upstream = self.catalog.upstreams[target.upstream]
+        defaults: Defaults = {**upstream.defaults, **outer} if outer else upstream.defaults
+        if target.defaults:
+            defaults = {**defaults, **target.defaults}
+        there = (model or upstream.default_model or "") if target.model == AS_ASKED else target.model
+        return Place(upstream, self.providers[upstream.name], there, target.weight, defaults)
+
+    def _able(self, choice: Place | Choice, prompt: Prompt, unmet: list[Failure]) -> Place | Choice | None:
+        """The same without those who cannot honour the prompt; None when nobody can, and `unmet` says why."""
+        if isinstance(choice, Choice):
+            able = [found for member in choice.members if (found := self._able(member, prompt, unmet)) is not None]
+            return Choice(choice.route, able, choice.strategy, choice.weight) if able else None
+        try:
+            if not choice.model:
+                raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+            full = filled(prompt, choice.defaults) if choice.defaults else prompt
+            refuse_unmet(full, choice.provider.features, f"model '{prompt.model or choice.model}'")
+        except Failure as refused:
+            unmet.append(refused)
+            return None
+        return choice
+
+
+def _unknown(model: str) -> ModelNotFound:
+    return ModelNotFound(f"The model `{model}` does not exist or you do not have access to it.", param="model")

@@ -22,8 +22,10 @@ from parley.state.vault import Vault
 class Trial:
     """`begin` it, then be inside it while its events are read: on every way out, what was lent is given back once."""
 
-    __slots__ = ("_ended", "_events", "_going", "_patience", "_place", "_vault", "attempt", "first", "lease")
+    __slots__ = ("_ended", "_events", "_going", "_patience", "_vault", "asked", "attempt", "first", "lease", "place")
 
+    asked: Prompt
+    """The prompt as it was put to the place."""
     first: Event
     """The event that `begin` waited for; `next` gives those after it."""
     _events: Events
@@ -31,7 +33,7 @@ class Trial:
 
     def __init__(self, vault: Vault, place: Place, lease: Lease, attempt: Attempt) -> None:
         self._vault = vault
-        self._place = place
+        self.place = place
         self.lease = lease
         self.attempt = attempt
         self._going: set[int] = set()
@@ -39,16 +41,16 @@ class Trial:
 
     async def begin(self, prompt: Prompt, tally: Tally) -> None:
         """Ask, and wait for the first event. Raises Failure; then the trial is over."""
-        provider = self._place.provider
+        self.asked, provider = prompt, self.place.provider
         try:
             opening = opener(provider)
             if opening is not None and self.lease.session is None:
                 # Shielded: a session that is made while the caller hangs up must still be noted, to be deleted.
                 await asyncio.shield(asyncio.ensure_future(self._open(opening)))
             self._events = provider.stream(prompt, self.lease)
-            if self._place.upstream.hang_up == "drain":
+            if self.place.upstream.hang_up == "drain":
                 self._events = draining(self._events, tally)
-            self._patience = Patience(self.lease.place.timeouts, self.lease)
+            self._patience = Patience(self.lease.place.timeouts, self.lease, monotonic() - tally.started)
             self.first = await anext(self._events)
         except StopAsyncIteration:
             nothing = UpstreamTruncated("The upstream's answer ended without a finish reason.")
@@ -126,7 +128,7 @@ class Trial:
     def _settle(self, problem: BaseException | None, failure: Failure | None) -> None:
         self.attempt.ended = monotonic()
         if failure is not None:
-            self.lease.credential.keep_out_of(failure, self._place.upstream)
+            self.lease.credential.keep_out_of(failure, self.place.upstream)
             self.attempt.failure = failure
             self._vault.give_back(self.lease, failure)
         else:  # where something went wrong it was a hang-up, or a bug of ours: nobody upstream is to blame

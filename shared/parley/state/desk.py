@@ -54,6 +54,24 @@ class Desk:
         moment = monotonic()
         return ((stamp, ms(moment - stamp.at)) for stamp in self.stamps if stamp.at > moment - window)
 
+    @property
+    def busy(self) -> int:
+        """Answers under way and requests waiting: this process's own now, the others' as of the last look."""
+        own = sum(self.running.values())
+        if self.standing is None:
+            return own
+        seen = self.standing.held + self.standing.waiting
+        return max(seen - sum(self.running_then.values()), 0) + own
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is lent here just now, as far as the last look told."""
+        if self.standing is None:
+            return False
+        since = monotonic() - self.standing.seen
+        rows = self.standing.credentials
+        return self.standing.rests > since or (bool(rows) and all(row.rests > since for row in rows))
+
     def saw(self, standing: Standing) -> None:
         """Take note of how the upstream stands."""
         self.standing = standing
@@ -79,6 +97,10 @@ class Desks:
     def drop(self, upstream: Upstream) -> Desk | None:
         """Clear the desk of an upstream that is gone."""
         return self._by_name.pop(upstream.name, None)
+
+    def named(self, upstream: str) -> Desk | None:
+        """The desk of that name, if it was met."""
+        return self._by_name.get(upstream)
 
     def __iter__(self) -> Iterator[Desk]:
         return iter(list(self._by_name.values()))

@@ -57,6 +57,8 @@ class Fleet:
         self._model_lists = model_lists
         self._others = others
         self._living: tuple[str, ...] = ()
+        self.peers, self.place = 1, 0
+        """How many processes of this kind lived at the last look, and this one's place among them."""
         self._beats = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -85,6 +87,7 @@ class Fleet:
         role = self._line.name.partition("-")[0] + "-"
         peers = [name for name in self._living if name.startswith(role)]
         place = peers.index(self._line.name) if self._line.name in peers else len(peers)
+        self.peers, self.place = max(len(peers), 1), place
         await self._vault.look(len(peers), place)
         for other in self._others:
             await other.look(len(peers), place)

@@ -16,7 +16,7 @@ class Key:
     """One kind of key. `each` is True where there is one per credential, or per upstream for a global one."""
 
     name: str
-    type: Literal["string", "hash", "zset", "list"]
+    type: Literal["string", "hash", "zset"]
     lifetime: str | None
     owner: str
     holds: str
@@ -48,6 +48,8 @@ OF_AN_UPSTREAM: Final = (
 )
 
 OF_THE_FLEET: Final = (
+    Key("parley:rotation", "string", "a day", "rotation", "how many turns a route has given", each=True),
+    Key("parley:retries", "hash", "three minutes", "retries", "tokens of the budget for retries, at the moment `at`"),
     Key("parley:processes", "zset", "a minute", "fleet", "process -> moment it was last heard of"),
     Key("parley:baton", "string", "its holder's patience", "baton", "the process that runs the control loops"),
     Key("parley:models", "string", "a week", "model_lists", "JSON: model ids and when they were asked for", each=True),
@@ -73,19 +75,7 @@ OF_LIMITS: Final = (
 
 LIMITS: Final = "parley:limits:{all}:"
 """What those start with: a request is admitted to all of its scopes at once, so that they are on one node."""
-OF_USAGE: Final = (
-    Key("inbox", "list", None, "meter", "what was told and is not folded yet: process, number, moment, amounts"),
-    Key("told", "string", "a day", "meter", "number of the last entry of this process that was folded", each=True),
-    Key("minute", "list", "a day after its last point", "meter", "points, oldest first, of a subject", each=True),
-    Key("hour", "list", "31 days after its last point", "meter", "the same by the hour", each=True),
-    Key("day", "list", "a year after its last point", "meter", "the same by the day", each=True),
-    Key("placed", "zset", None, "meter", "name with a series of its own -> weight; of a kind of subject", each=True),
-    Key("waiting", "zset", None, "meter", "name without one -> weight", each=True),
-)
-"""Of what was used. `each` is per process, kind of subject, or subject: `KIND:NAME`, `KIND:` for all without a series."""
-
-USAGE: Final = "parley:usage:{all}:"
-"""What those start with: one script reads and writes all of them."""
+RETRIES: Final = "parley:retries"
 PROCESSES: Final = "parley:processes"
 BATON: Final = "parley:baton"
 SEAL: Final = "parley:seal"
@@ -99,6 +89,11 @@ def prefix(upstream: str) -> str:
 def record(upstream: str, credential: str) -> str:
     """The key of a credential's record."""
     return f"{prefix(upstream)}cred:{credential}"
+
+
+def rotation(route: str) -> str:
+    """The key of a route's counter."""
+    return f"parley:rotation:{route}"
 
 
 def models(upstream: str) -> str:

@@ -70,14 +70,15 @@ FULLNESS: Final = Script("fullness")
 FORGET: Final = Script("forget")
 GUESS: Final = Script("guess")
 
+# Of routes
+ROTATE: Final = Script("rotate")
+RETRY: Final = Script("retry")
+
 # Of the fleet
 HEARTBEAT: Final = Script("heartbeat")
 BATON: Final = Script("baton")
 
 # Of the configuration
 WRITE_CONFIG: Final = Script("config_write")
-
-# Of the meter
-FOLD_USAGE: Final = Script("usage_fold")
 
 ALL: Final = tuple(value for value in dict(globals()).values() if isinstance(value, Script))

@@ -239,6 +239,16 @@ class Vault:
         """How each upstream stood when it was last seen."""
         return {desk.upstream.name: desk.standing for desk in self._desks}
 
+    def busy(self, upstream: str) -> int:
+        """Answers under way at an upstream and requests waiting there, over all replicas; asks nobody (`Desk.busy`)."""
+        desk = self._desks.named(upstream)
+        return desk.busy if desk else 0
+
+    def rests(self, upstream: str) -> bool:
+        """Whether an upstream, or every credential of it, rested when it was last seen; asks nobody."""
+        desk = self._desks.named(upstream)
+        return desk.rests if desk else False
+
     @property
     def out(self) -> int:
         """Leases that this process holds."""

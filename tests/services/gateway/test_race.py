@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.accounting import Tally
+from gateway.planning import Plan
 from gateway.relay import Relay
-from gateway.routing import Place, Plan
+from gateway.routing import Place
+from gateway.speeds import Speeds
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event, Events, Stop, Text
 from parley.chat.prompt import Prompt, User
@@ -33,6 +35,13 @@ class Ledger:
 
     def give_back(self, lease: Lease, failure: Failure | None, *, aborted: bool = False) -> None:
         self.back.append((lease.id, "aborted" if aborted else failure.reason if failure else "fine"))
+
+
+class Unlimited:
+    """A budget for retries that is never asked here: nobody tries again."""
+
+    def called(self) -> None:
+        pass
 
 
 class Runner:
@@ -63,10 +72,10 @@ class Race:
         self.tally = Tally("id", lambda _: None)
         times = Timeouts(between_tokens=0.2)
         places = [Place(Upstream(name, "echo", timeouts=times), runner, "m") for name, runner in self.runners.items()]
-        self.plan = Plan(places, race=True)
+        self.plan = Plan([[[place] for place in places]])
 
     async def words(self) -> str:
-        relay = Relay(self.ledger, attempts=1, queue_seconds=1)  # type: ignore[arg-type]
+        relay = Relay(self.ledger, Unlimited(), Speeds(), attempts=1, queue_seconds=1)  # type: ignore[arg-type]
         words = ""
         async with await relay.first_to_speak(self.plan, Prompt([User("?")]), self.tally) as trial:
             event: Event | None = trial.first

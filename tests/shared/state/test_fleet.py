@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 from parley.catalog import PoolPlan
 from parley.errors import Challenged, Throttled
@@ -81,3 +82,15 @@ async def test_the_status_says_that_redis_is_away_and_since_when():
             await asyncio.sleep(0.2)
             assert one.fleet.status()["redis"]["status"] == "ok"
             assert one.fleet.living == (one.line.name,)
+
+
+async def test_each_process_knows_its_place_among_its_kind(redis) -> None:
+    async with AsyncExitStack() as stack:
+        gateways = [await stack.enter_async_context(replica(redis.url, role="gateway")) for _ in range(3)]
+        keeper = await stack.enter_async_context(replica(redis.url, role="keeper"))
+        for _ in range(2):
+            for each in (*gateways, keeper):
+                await each.fleet.beat()
+        assert sorted(each.fleet.place for each in gateways) == [0, 1, 2]
+        assert {each.fleet.peers for each in gateways} == {3}
+        assert (keeper.fleet.place, keeper.fleet.peers) == (0, 1)
