@@ -20,6 +20,7 @@ Settings (`Emulator.set`):
     era 0                               another number makes all tokens and bearers sold before invalid
     appids null                         applications that v2 knows; null: any, and none
     models, missing_endpoints, without_functions        what is there, and what it can do (settings.py)
+    rpm 300, tpm 300000                 limits that right answers tell of; its own client keeps to them
     strict true                         refuse what the service refuses (rules.py)
     answer null                         always answer this text
     piece 4, first_delay 0, piece_delay 0      characters per piece; seconds before the first, before each

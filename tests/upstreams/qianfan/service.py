@@ -24,12 +24,6 @@ from .signin import Caller
 
 JSON, SSE = "application/json", "text/event-stream; charset=utf-8"
 LEGACY = re.compile(r"/rpc/2\.0/ai_custom/v1/wenxinworkshop/(chat|embeddings)/([^/]+)")
-LIMITS = {
-    "X-Ratelimit-Limit-Requests": "300",
-    "X-Ratelimit-Remaining-Requests": "299",
-    "X-Ratelimit-Limit-Tokens": "300000",
-    "X-Ratelimit-Remaining-Tokens": "299900",
-}
 
 
 class Visit(msgspec.Struct):
@@ -234,7 +228,9 @@ class Service:
         for name in frames.FRAMES:  # in the table's order: line ends change last
             if name in visit.plan.names:
                 framed = frames.FRAMES[name](framed, visit.plan.params)
-        return await self._deliver(visit, 200, {**LIMITS, "Content-Type": SSE}, frames.write(framed), "chunked")
+        return await self._deliver(
+            visit, 200, {**_limits(self.settings), "Content-Type": SSE}, frames.write(framed), "chunked"
+        )
 
     async def _unary(
         self, visit: Visit, said: answer.Answer, whole: dict[str, Any], table: dict[str, twists.Twist]
@@ -249,7 +245,7 @@ class Service:
         except asyncio.CancelledError:
             self._hung_up(visit)(sent=0)
             raise
-        return await self._json(visit, changed[0][1], LIMITS)
+        return await self._json(visit, changed[0][1], _limits(self.settings))
 
     async def _json(self, visit: Visit, value: Any, headers: dict[str, str] | None = None) -> web.StreamResponse:
         return await self._deliver(visit, 200, {**(headers or {}), "Content-Type": JSON}, msgspec.json.encode(value))
@@ -263,6 +259,16 @@ class Service:
 
     def _hung_up(self, visit: Visit) -> Callable[..., None]:
         return lambda *, sent: self.stage.hung_up(key=visit.caller.key, route=visit.route, sent=sent)
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    """What a right answer says about how many more there may be."""
+    return {
+        "X-Ratelimit-Limit-Requests": str(settings.rpm),
+        "X-Ratelimit-Remaining-Requests": str(settings.rpm - 1),
+        "X-Ratelimit-Limit-Tokens": str(settings.tpm),
+        "X-Ratelimit-Remaining-Tokens": str(settings.tpm - 100),
+    }
 
 
 def _in_other_words(body: dict[str, Any]) -> dict[str, Any]:

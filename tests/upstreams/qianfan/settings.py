@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     models: list[str] = msgspec.field(default_factory=MODELS.copy)
     missing_endpoints: list[str] = msgspec.field(default_factory=["gpt-4o", "nobody"].copy)
     without_functions: list[str] = msgspec.field(default_factory=["eb-instant", "ernie_speed", "ernie-tiny-8k"].copy)
+    rpm: int = 300
+    tpm: int = 300000
     strict: bool = True
     answer: str | None = None
     piece: int = 4
