@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from parley.prices import NONE as NO_PRICES
+from parley.prices import Prices
 from parley.sealed import Secret
 
 HangUp = Literal["cancel", "drain"]
@@ -192,3 +194,4 @@ class Catalog:
     """By the SHA-256 digest of their keys: the keys themselves are nowhere."""
     keyed: bool = False
     """Whether a key is asked for although none is known: those that were configured cannot be used."""
+    prices: Prices = NO_PRICES

@@ -34,4 +34,4 @@ def read_catalog(settings: Environment) -> Configured:
     check_routes(file.routes, upstreams, str(settings.parley_config))
     default = file.default_model or settings.default_model
     routes = {route.model: route for route in file.routes}
-    return Configured(Catalog(upstreams, routes, default), found.advice)
+    return Configured(Catalog(upstreams, routes, default, prices=file.prices), found.advice)

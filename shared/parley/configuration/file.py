@@ -9,6 +9,10 @@
       - model: smart                       # what else a route may say: parley/configuration/routes.py
         targets: [east/big-model, huggingface/openai/gpt-oss-120b]
     default_model: smart
+    prices:
+      currency: USD
+      models:
+        - {model: "east/big-*", prompt: 2.5, completion: 10, cached: 1.25}    # per million tokens
 
 `${NAME}` and `${NAME:-default}` are taken from the environment, so that the file itself needs no secret.
 """
@@ -28,7 +32,10 @@ from parley.catalog import AS_ASKED, CredentialPlan, PoolPlan, Route, Upstream
 from parley.configuration.credentials import credential
 from parley.configuration.entries import STRICT, DefaultsEntry
 from parley.configuration.network import timeouts_of
+from parley.configuration.prices import PricesEntry, prices_of
 from parley.configuration.routes import RouteEntry, route_of
+from parley.prices import NONE as NO_PRICES
+from parley.prices import Prices
 from parley.sealed import Secret
 from parley.settings import ConfigurationError, Settings
 
@@ -88,6 +95,7 @@ class FileContent(BaseModel):
     upstreams: list[UpstreamEntry] = []
     routes: list[RouteEntry] = []
     default_model: str | None = None
+    prices: PricesEntry = PricesEntry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class FileFound:
     upstreams: tuple[Upstream, ...] = ()
     routes: tuple[Route, ...] = ()
     default_model: str | None = None
+    prices: Prices = NO_PRICES
 
 
 def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileFound:
@@ -124,7 +133,7 @@ def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> Fi
     routes = tuple(route_of(entry, f"{path}: routes[{i}]") for i, entry in enumerate(content.routes))
     if AS_ASKED in (content.default_model or ""):
         raise ConfigurationError(f"{path}: default_model: '{content.default_model}' is a pattern; it must be a name.")
-    return FileFound(upstreams, routes, content.default_model)
+    return FileFound(upstreams, routes, content.default_model, prices_of(content.prices))
 
 
 def _upstream(entry: UpstreamEntry, settings: Settings, where: str) -> Upstream:
