@@ -60,7 +60,7 @@ Kind = Literal[
     "internal",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""Redis counts by their places in this row (`parley.state.usage`): a new one goes to the end."""
+"""Redis counts by their places in this row (`parley.state.meter`): a new one goes to the end."""
 
 
 class Failure(Exception):

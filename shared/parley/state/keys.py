@@ -16,7 +16,7 @@ class Key:
     """One kind of key. `each` is True where there is one per credential, or per upstream for a global one."""
 
     name: str
-    type: Literal["string", "hash", "zset"]
+    type: Literal["string", "hash", "zset", "list"]
     lifetime: str | None
     owner: str
     holds: str
@@ -76,6 +76,19 @@ OF_LIMITS: Final = (
 LIMITS: Final = "parley:limits:{all}:"
 """What those start with: a request is admitted to all of its scopes at once, so that they are on one node."""
 RETRIES: Final = "parley:retries"
+OF_USAGE: Final = (
+    Key("inbox", "list", None, "meter", "what was told and is not folded yet: process, number, moment, amounts"),
+    Key("told", "string", "a day", "meter", "number of the last entry of this process that was folded", each=True),
+    Key("minute", "list", "a day after its last point", "meter", "points, oldest first, of a subject", each=True),
+    Key("hour", "list", "31 days after its last point", "meter", "the same by the hour", each=True),
+    Key("day", "list", "a year after its last point", "meter", "the same by the day", each=True),
+    Key("placed", "zset", None, "meter", "name with a series of its own -> weight; of a kind of subject", each=True),
+    Key("waiting", "zset", None, "meter", "name without one -> weight", each=True),
+)
+"""Of what was used. `each` is per process, kind of subject, or subject: `KIND:NAME`, `KIND:` for all without a series."""
+
+USAGE: Final = "parley:usage:{all}:"
+"""What those start with: one script reads and writes all of them."""
 PROCESSES: Final = "parley:processes"
 BATON: Final = "parley:baton"
 SEAL: Final = "parley:seal"

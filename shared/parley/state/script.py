@@ -81,4 +81,7 @@ BATON: Final = Script("baton")
 # Of the configuration
 WRITE_CONFIG: Final = Script("config_write")
 
+# Of the meter
+FOLD_USAGE: Final = Script("usage_fold")
+
 ALL: Final = tuple(value for value in dict(globals()).values() if isinstance(value, Script))
