@@ -26,7 +26,7 @@ from parley.state.wire import Argument
 
 _HOUR: Final = 3_600_000
 _BATCH: Final = 500
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
 """So many are told of before Redis is asked for anything else: it answers others in good time all the same."""
 _MOST_UNTOLD: Final = 10_000
 

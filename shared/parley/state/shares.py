@@ -47,6 +47,8 @@ class _Known:
     minute: Tally
     day: Tally
     seen: float
+    told: bool = False
+    """Whether Redis ever spoke of it."""
     held: int = 0
     running: int = 0
     running_then: int = 0
@@ -94,8 +96,7 @@ class Shares:
         self._ahead = at / 1000 - now()
         for row in rows:
             name, full = read_fullness(row)
-            known = self._of(name)
-            known.seen = moment
+            known = self._told(name, moment)
             known.minute.saw(*full.minute, moment)
             known.day.saw(*full.day, moment)
             known.held, known.running_then = full.running, known.running
@@ -109,10 +110,9 @@ class Shares:
         moment = monotonic()
         parts = []
         for (name, limits), row in zip(scopes, rows, strict=True):
-            known = self._of(name)
+            known = self._told(name, moment)
             numbers = tuple(row[7::2])
             parts.append(self._enter(known, limits, amounts, moment, numbers))
-            known.seen = moment
             known.minute.saw(row[0], row[1], moment)
             known.day.saw(row[3], row[4], moment)
             known.held, known.running_then = row[6], known.running
@@ -127,7 +127,7 @@ class Shares:
         moment, clock = monotonic(), now() + self._ahead
         if not self._living:
             raise StateUnavailable("Redis does not answer, and our share is not known.", retry_after=_COME_BACK)
-        found = [self._known.get(name) or self._idle(limits) for name, limits in scopes]
+        found = [self._remembered(name, limits) for name, limits in scopes]
         for scope, known in zip(scopes, found, strict=True):
             if refusal := self._refusal(scope, known, amounts, moment, clock):
                 refusal.requests, refusal.tokens = self._rooms(scopes, found, moment)
@@ -157,20 +157,27 @@ class Shares:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _of(self, name: str) -> _Known:
+    def _told(self, name: str, moment: float) -> _Known:
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = self._new(monotonic())
+            known = self._known[name] = self._new(moment)
+        known.seen, known.told = moment, True
         return known
 
     def _new(self, seen: float) -> _Known:
         return _Known(Tally(self._minute, seen), Tally(_DAY, seen), seen)
 
-    def _idle(self, limits: Limits) -> _Known:
-        """A scope that nobody spoke of: nothing of it was used in the last day. Raises StateUnavailable."""
+    def _remembered(self, name: str, limits: Limits) -> _Known:
+        """What is known of a scope. One that Redis did not speak of was not used in the last day.
+
+        Raises StateUnavailable where that is not enough to know.
+        """
+        known = self._known.get(name)
+        if known is not None and known.told:
+            return known
         if self._whole_since is None or any(budget.period in _LONG for budget in limits.budgets):
             raise StateUnavailable("Redis does not answer, and it is not known what is left.", retry_after=_COME_BACK)
-        return self._new(self._whole_since)
+        return known or self._new(self._whole_since)
 
     def _enter(self, known: _Known, limits: Limits, amounts: Amounts, moment: float, numbers: tuple[int, ...]) -> Part:
         minute = limits.requests_per_minute or limits.tokens_per_minute

@@ -19,8 +19,8 @@ from tests.upstreams.running import ROOT
 class Workers:
     """Four processes with the same job, let go at the same moment."""
 
-    def __init__(self, url: str, number: int = 4, **job: Any) -> None:
-        command = [sys.executable, "-m", "tests.shared.state.worker"]
+    def __init__(self, url: str, number: int = 4, module: str = "worker", **job: Any) -> None:
+        command = [sys.executable, "-m", f"tests.shared.state.{module}"]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
         self.processes = [subprocess.Popen(command, **pipes) for _ in range(number)]
         for process in self.processes:

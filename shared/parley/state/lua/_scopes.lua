@@ -51,9 +51,9 @@ local function take(request, scopes, windows, at)
   for i, scope in ipairs(scopes) do
     local moments, charged = {}, {}
     for w, window in ipairs(windows) do
-      local used, tokens = scope.used[window.name], scope[window.name].tokens > 0 and request.tokens or 0
-      moments[2 * w - 1] = used and enter(window, scope.name, used, at, tokens) or 0
-      moments[2 * w] = tokens -- of which only a limit of tokens wants to know
+      local used, limit = scope.used[window.name], scope[window.name].tokens
+      moments[2 * w - 1] = used and enter(window, scope.name, used, at, limit > 0 and request.tokens or 0) or 0
+      moments[2 * w] = limit -- without one, nobody wants to know of tokens
     end
     if scope.concurrency > 0 then
       local held = key('held', scope.name)
