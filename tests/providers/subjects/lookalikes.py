@@ -31,6 +31,16 @@ SUBJECTS = (
     _row("ollama"),
     _row("vllm"),
     _row("llama.cpp"),
+    Subject(
+        "compatible",
+        "openai-compatible",
+        "demo-mini",
+        "lookalikes",
+        {"credentials": ["sk-upstream-1"]},
+        "/v1",
+        akin="openai",
+        excused=_OTHERS_PLAY,
+    ),
     _row("relay", "openai-compatible", options={"features": sorted(ALL - {"custom_tools", "usage"})}),
     Subject(
         "h2ogpte-openai",
@@ -50,16 +60,22 @@ SUBJECTS = (
 
 STAND_INS: StandIns = {"lookalikes": ("openai", {}), "h2ogpte": ("h2ogpte", {})}
 
-_NAMES = {subject.name: subject.name.replace(".", "") for subject in SUBJECTS if subject.stand_in == "lookalikes"}
+_NAMES = {
+    subject.name: subject.name.replace(".", "")
+    for subject in SUBJECTS
+    if subject.stand_in == "lookalikes" and subject.name != "compatible"
+}
 _DOOR = "openai_api/v1/chat/completions"
 
 MISHAPS = {
     "refused": {
         **{name: (Mishap(f"{theirs}_wrong_key"),) for name, theirs in _NAMES.items()},
+        "compatible": (Mishap("invalid_api_key"),),
         "h2ogpte-openai": (Mishap("http_401", route=_DOOR),),
     },
     "throttled": {
         **{name: (Mishap(f"{theirs}_rate", {"retry_after": 7}),) for name, theirs in _NAMES.items()},
+        "compatible": (Mishap("rate_limit", {"retry_after": 7}),),
         "h2ogpte-openai": (Mishap("http_429", {"retry_after": 7}, _DOOR),),
     },
 }
