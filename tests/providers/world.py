@@ -28,6 +28,7 @@ from tests.upstreams.running import Emulator
 LONG = "!say:" + " ".join(f"word{n}" for n in range(60))
 SETTINGS = {
     "ATTEMPTS": "2",
+    "REDIS_PATIENCE_SECONDS": "2",  # what is tested here is not how a busy machine is borne
     "RETRY_FLOOR": "1000",  # what is shown here is that a failure is worth another try, not how many there may be
     "HEADER_GRACE_SECONDS": "30",  # longer than any scene's silence, so that each failure keeps its status
 }

@@ -87,7 +87,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
     visitors = Visitors(settings.trusted_proxies)
     catalog = configured.catalog
     secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
-    line = Line(Secret(settings.redis_url.get_secret_value()), replica)
+    line = Line(Secret(settings.redis_url.get_secret_value()), replica, limit=settings.redis_patience_seconds)
     vault = Vault(
         line,
         Seal(master_key(secret, settings.parley_state_dir)),

@@ -446,7 +446,7 @@ def test_a_hang_up_during_the_wait_for_headers_stops_the_comments_too() -> None:
         while b"keep-alive" not in heard:
             heard += connection.recv(65536)
         connection.close()
-        assert front.closed.wait(1)
+        assert front.closed.wait(10)
 
 
 def test_a_slow_reader_holds_the_answer_back_and_can_still_hang_up() -> None:
