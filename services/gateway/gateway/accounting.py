@@ -1,4 +1,8 @@
-"""The tally of one request: every attempt, what it used, how it ended. It becomes one header and one log record."""
+"""The tally of one request: every attempt, what it used, how it ended. When it is closed, it goes into the books.
+
+An answer whose upstream may finish after its caller left (`gateway.drain`) is closed then, and settled when that is
+over: the tokens that count are those that the upstream measured.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ class Attempt:
     credential: str = ""
     """The credential's alias; empty when none could be lent."""
     started: float = field(default_factory=monotonic)
+    asked: float | None = None
+    """When a credential was there and the upstream was asked."""
     first_event: float | None = None
     ended: float | None = None
     events: int = 0
@@ -30,6 +36,8 @@ class Attempt:
     """Why another attempt followed; empty when none did."""
     lost: bool = False
     """Whether another one, asked at the same time, spoke first."""
+    usage: Usage | None = None
+    """What it used in the end, where the upstream said so after nobody listened any more."""
 
     def record(self) -> dict[str, Any]:
         """The attempt as the log shows it; times in milliseconds."""
@@ -54,25 +62,35 @@ class Attempt:
 
 
 class Tally:
-    """What one request did. `close` writes the record, once."""
+    """What one request did. Once it is closed and nothing drains any more, it is settled: once."""
 
-    def __init__(self, request_id: str, write: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, request_id: str, settle: Callable[[Tally], None]) -> None:
         self.request_id = request_id
         self.client = ""
         """The address that the request came from, as far as anybody trustworthy says."""
         self.caller = ""
         self.model = ""
+        self.route = ""
+        """The name of the route that the request took; empty when it went to a model by its name."""
         self.stream = False
         self.started = monotonic()
+        self.ended: float | None = None
         self.attempts: list[Attempt] = []
-        self._speaker: Attempt | None = None
+        self.speaker: Attempt | None = None
+        """The attempt whose events the caller gets."""
         self.first_event: float | None = None
         self.usage: Usage | None = None
+        self.cost: int | None = None
+        """Millionths of the price table's currency; None where no price is known. Known when it is settled."""
+        self.currency = ""
         self.status = 0
         self.failure: Failure | None = None
+        self.outcome: Outcome | None = None
+        """Known when it is closed."""
         self.withheld = False
         """Whether it would have been tried again, had the budget for retries not been used up."""
-        self._write: Callable[[dict[str, Any]], None] | None = write
+        self._settle: Callable[[Tally], None] | None = settle
+        self._draining = 0
 
     def attempt(self, upstream: str, model: str) -> Attempt:
         """Begin another attempt."""
@@ -82,7 +100,7 @@ class Tally:
 
     def speaks(self, attempt: Attempt) -> None:
         """This is the attempt whose events the caller gets; who is still without a failure lost a race against it."""
-        self._speaker = attempt
+        self.speaker = attempt
         for other in self.attempts:
             other.lost = other is not attempt and other.failure is None
 
@@ -90,7 +108,7 @@ class Tally:
         """What the caller is told about the attempts, as far as they are known when the headers go out."""
         if not self.attempts:
             return []
-        last = self._speaker or self.attempts[-1]
+        last = self.speaker or self.attempts[-1]
         asked = sum(bool(attempt.credential) for attempt in self.attempts)  # the others found nothing to lend
         told = [
             (b"x-parley-attempts", b"%d" % asked),
@@ -101,22 +119,54 @@ class Tally:
         return told
 
     def close(self, outcome: Outcome) -> None:
-        """Write the request's one record; a second call writes nothing."""
-        if self._write is None:
+        """The caller's part is over; a second call changes nothing."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.ended = monotonic()
+            self._settle_if_over()
+
+    def drains(self) -> None:
+        """An upstream goes on after its caller left: what it used is not known yet."""
+        self._draining += 1
+
+    def drained(self) -> None:
+        """It is over."""
+        self._draining -= 1
+        self._settle_if_over()
+
+    def _settle_if_over(self) -> None:
+        if self.outcome is None or self._draining or self._settle is None:
             return
-        write, self._write = self._write, None
-        now = monotonic()
+        settle, self._settle = self._settle, None
+        if self.speaker is not None and self.speaker.usage is not None:
+            self.usage = self.speaker.usage
+        settle(self)
+
+    @property
+    def error(self) -> str:
+        """How it failed, as `parley.state.meter.ERRORS` counts; empty when all went well."""
+        if self.outcome == "hung_up":
+            return "hung_up"
+        if self.failure is not None:
+            return self.failure.kind
+        return "" if self.outcome == "done" else "unavailable"  # we were stopped in the middle of it
+
+    def record(self) -> dict[str, Any]:
+        """The request as the log shows it, without a word of what was said; times in milliseconds."""
         record: dict[str, Any] = {
             "event": "request",
             "request_id": self.request_id,
-            "outcome": outcome,
+            "outcome": self.outcome,
             "status": self.status,
             "client": self.client,
             "caller": self.caller,
             "model": self.model,
-            "stream": self.stream,
-            "ms": _ms(now - self.started),
         }
+        if self.route:
+            record["route"] = self.route
+        record["stream"] = self.stream
+        if self.ended is not None:
+            record["ms"] = _ms(self.ended - self.started)
         if self.first_event is not None:
             record["first_event_ms"] = _ms(self.first_event - self.started)
         if self.failure is not None:
@@ -127,10 +177,15 @@ class Tally:
             record["usage"] = {
                 "prompt": usage.prompt,
                 "completion": usage.completion,
+                "cached": usage.cached,
+                "reasoning": usage.reasoning,
                 "source": "measured" if usage.measured else "estimated",
             }
+        if self.cost is not None:
+            record["cost"] = self.cost / 1e6
+            record["currency"] = self.currency
         record["attempts"] = [attempt.record() for attempt in self.attempts]
-        write(record)
+        return record
 
 
 def _ms(seconds: float) -> float:

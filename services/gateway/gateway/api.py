@@ -21,6 +21,7 @@ from gateway.reference import describe_chat
 from gateway.wire.failure import told, unexpected
 from parley.catalog import Caller
 from parley.errors import BadRequest, Failure, ModelNotFound, Unauthenticated, UnknownURL, WrongMethod
+from parley.metrics import CONTENT_TYPE
 
 VERSION: Final = version("parley")
 _CREATED: Final = 1767225600
@@ -84,6 +85,14 @@ async def ready(request: Request) -> dict[str, Any]:
 async def live() -> dict[str, Any]:
     """Whether the process is alive, whatever else is not."""
     return {"status": "ok"}
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus. The front does not pass it on; what came through a proxy all the same finds nothing."""
+    if "x-forwarded-for" in request.headers:
+        raise HTTPException(404)
+    return Response(_parts(request).books.figures.page(), media_type=CONTENT_TYPE)
 
 
 @router.get("/", tags=["health"])

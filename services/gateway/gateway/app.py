@@ -14,8 +14,11 @@ from fastapi import FastAPI
 
 from gateway.api import VERSION, application
 from gateway.auth import Doorkeeper
+from gateway.books import Books
 from gateway.converse import Converse
 from gateway.delivery import Pulse
+from gateway.drain import end_drains
+from gateway.figures import Figures
 from gateway.health import Health
 from gateway.parts import Parts
 from gateway.planning import Planner
@@ -33,6 +36,7 @@ from parley.settings import ConfigurationError, Settings
 from parley.state.address import BadAddress
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
+from parley.state.meter import Meter
 from parley.state.model_lists import ModelLists
 from parley.state.records import LostKey
 from parley.state.retries import Retries
@@ -94,6 +98,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         terms=Terms.with_leases_of(settings.lease_seconds),
         queue_length=settings.queue_length,
     )
+    meter = Meter(line)
     lists = ModelLists(line)
     fleet = Fleet(line, vault, lists)
     net = Net(HTTP(), WebSockets(), Browser())
@@ -104,6 +109,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         stack.push_async_callback(net.aclose)
         for part in (line, vault, fleet):
             stack.push_async_callback(part.close)
+        stack.push_async_callback(end_drains)
         await line.open()
         await vault.open(catalog.upstreams.values())
         await fleet.open()
@@ -122,6 +128,8 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         planner = Planner(vault, Rotation(line, lambda: fleet.place), speeds)
         retries = Retries(line, lambda: fleet.peers, share=settings.retry_share, floor=settings.retry_floor)
         relay = Relay(vault, retries, speeds, settings.attempts, settings.queue_seconds)
+        figures = Figures(VERSION, line, meter, lambda name: catalog.upstreams[name].provider, lambda: vault.out)
+        books = Books(journal.write, meter, figures, lambda: catalog.prices)
         health = Health(replica, VERSION, doorkeeper.open, fleet.status)
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
@@ -129,5 +137,13 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         # An answer leaves few cycles behind; looking for them every 700 objects is a pause for every stream.
         gc.set_threshold(50_000, 20, 20)
         yield Parts(
-            settings, visitors, doorkeeper, directory, Converse(directory, planner, relay), pulse, journal, health
+            settings,
+            visitors,
+            doorkeeper,
+            directory,
+            Converse(directory, planner, relay),
+            pulse,
+            journal,
+            books,
+            health,
         )

@@ -40,8 +40,8 @@ class Chat:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         parts: Parts = scope["state"]["parts"]
-        scope["state"]["recorded"] = True  # by the tally
-        tally = Tally(scope["state"]["request_id"], parts.journal.write)
+        scope["state"]["recorded"] = True  # by the books
+        tally = parts.books.open(scope["state"]["request_id"])
         tally.client = parts.visitors.address(scope["headers"])
         exchange = Exchange(parts, tally, send)
         try:

@@ -8,7 +8,7 @@ from gateway.accounting import Tally
 from gateway.counting import counted, ready
 from gateway.planning import Planner
 from gateway.relay import Relay
-from gateway.routing import Directory
+from gateway.routing import Choice, Directory
 from gateway.trial import Trial
 from gateway.trim import Trim
 from parley.catalog import Caller
@@ -30,7 +30,10 @@ class Converse:
     async def __call__(self, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
         """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
         tally.caller, tally.model = caller.name, prompt.model
-        plan = await self.planner.plan(self.directory.choices(prompt, caller), prompt)
+        choices = self.directory.choices(prompt, caller)
+        if isinstance(choices[0], Choice):
+            tally.route = choices[0].route
+        plan = await self.planner.plan(choices, prompt)
         said = Answer()
         try:
             trial = await self.relay.first_to_speak(plan, prompt, tally)

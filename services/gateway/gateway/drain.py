@@ -9,7 +9,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Final
 
-from gateway.accounting import Tally
+from gateway.accounting import Attempt, Tally
 from parley.chat.events import Event, Events, Usage
 
 LONGEST_DRAIN: Final = 30.0
@@ -18,8 +18,8 @@ LONGEST_DRAIN: Final = 30.0
 _drains: set[asyncio.Task[None]] = set()  # keeps running drains from being collected
 
 
-async def draining(events: Events, tally: Tally) -> Events:
-    """Pass `events` on; if we are closed early, let them end unheard and note their usage in the tally."""
+async def draining(events: Events, tally: Tally, attempt: Attempt) -> Events:
+    """Pass `events` on; if we are closed early, let them end unheard. The tally waits for what they used."""
     box: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(1)
     left = False
 
@@ -28,7 +28,7 @@ async def draining(events: Events, tally: Tally) -> Events:
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, Usage):
-                        tally.usage = event
+                        attempt.usage = event
                     if not left:
                         await box.put(event)
             last: BaseException | None = None
@@ -48,6 +48,15 @@ async def draining(events: Events, tally: Tally) -> Events:
         if not task.done():
             while not box.empty():
                 box.get_nowait()
+            tally.drains()
             _drains.add(task)
             task.add_done_callback(_drains.discard)
+            task.add_done_callback(lambda _: tally.drained())
             asyncio.get_running_loop().call_later(LONGEST_DRAIN, task.cancel)
+
+
+async def end_drains() -> None:
+    """Hang up everywhere: this process ends, and what is not known by now will not be."""
+    for task in list(_drains):
+        task.cancel()
+    await asyncio.gather(*_drains, return_exceptions=True)

@@ -111,9 +111,9 @@ def _headers(scope: Scope, *names: bytes) -> dict[bytes, bytes]:
 
 
 def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
-    """The line of a request that had no tally. Health checks come every few seconds and are heard when they fail."""
+    """The line of a request that had no tally. What comes every few seconds is heard when it fails."""
     path: str = scope["path"]
-    if status < 400 and path.startswith("/health"):
+    if status < 400 and path.startswith(("/health", "/metrics")):
         return
     parts: Parts = scope["state"]["parts"]
     parts.journal.write(

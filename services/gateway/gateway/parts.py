@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.accounting import Tally
 from gateway.auth import Doorkeeper
+from gateway.books import Books
 from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.routing import Directory
@@ -29,4 +30,5 @@ class Parts:
     converse: Callable[[Prompt, Caller, Tally], Events]
     pulse: Pulse
     journal: Journal
+    books: Books
     health: Health

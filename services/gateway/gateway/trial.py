@@ -36,6 +36,7 @@ class Trial:
         self.place = place
         self.lease = lease
         self.attempt = attempt
+        attempt.asked = monotonic()
         self._going: set[int] = set()
         self._ended = False
 
@@ -49,7 +50,7 @@ class Trial:
                 await asyncio.shield(asyncio.ensure_future(self._open(opening)))
             self._events = provider.stream(prompt, self.lease)
             if self.place.upstream.hang_up == "drain":
-                self._events = draining(self._events, tally)
+                self._events = draining(self._events, tally, self.attempt)
             self._patience = Patience(self.lease.place.timeouts, self.lease, monotonic() - tally.started)
             self.first = await anext(self._events)
         except StopAsyncIteration:

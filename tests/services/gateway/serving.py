@@ -31,7 +31,9 @@ import uvicorn
 from gateway.accounting import Tally
 from gateway.api import VERSION, application
 from gateway.auth import Doorkeeper
+from gateway.books import Books
 from gateway.delivery import Pulse
+from gateway.figures import Figures
 from gateway.health import Health
 from gateway.parts import Parts
 from gateway.routing import Directory
@@ -41,7 +43,10 @@ from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.configuration.families import Environment
 from parley.journal import Journal
+from parley.prices import Prices
 from parley.sealed import Secret
+from parley.state.line import Line
+from parley.state.meter import Meter
 
 Script = Callable[[Prompt, Tally], Events]
 
@@ -79,6 +84,7 @@ class Front:
             "leases": 0,
             "upstreams": {},
         }
+        self.prices = Prices()
         self.closed = threading.Event()
         self.asked: list[Prompt] = []
 
@@ -101,7 +107,15 @@ class Front:
         pulse = Pulse(*self._pace)
         health = Health("test-1", VERSION, doorkeeper.open, lambda: self.status)
         beating = asyncio.create_task(pulse.run())
-        yield {"parts": Parts(self._settings, visitors, doorkeeper, directory, self._converse, pulse, journal, health)}
+        line = Line(Secret("redis://127.0.0.1:1/0"), "gateway-test-1")  # never opened: nobody is there
+        meter = Meter(line)
+        figures = Figures(VERSION, line, meter, lambda _: "openai", lambda: 0)
+        books = Books(journal.write, meter, figures, lambda: self.prices)
+        yield {
+            "parts": Parts(
+                self._settings, visitors, doorkeeper, directory, self._converse, pulse, journal, books, health
+            )
+        }
         beating.cancel()
         await journal.close()
         os.close(descriptor)

@@ -504,7 +504,7 @@ def test_every_request_has_one_record() -> None:
     assert answered["request_id"] == "request-0001"
     assert (answered["outcome"], answered["status"], answered["level"]) == ("done", 200, "info")
     assert (answered["caller"], answered["client"]) == ("master", "203.0.113.9")
-    assert answered["usage"] == {"prompt": 1, "completion": 2, "source": "measured"}
+    assert answered["usage"] == {"prompt": 1, "completion": 2, "cached": 0, "reasoning": 0, "source": "measured"}
     assert [attempt["upstream"] for attempt in answered["attempts"]] == ["one"]
     assert (malformed["outcome"], malformed["status"], malformed["failure"]) == ("refused", 400, "invalid_value")
     assert (locked_out["outcome"], locked_out["status"], locked_out["failure"]) == ("refused", 401, "no_api_key")

@@ -173,11 +173,10 @@ async def test_without_a_token_nothing_is_tried_again_and_the_record_says_so() -
     with pytest.raises(Throttled):
         await scene.run("ab")
     assert scene.calls == "a0"
-    records: list[dict[str, Any]] = []
-    scene.tally._write = records.append
     scene.tally.close("failed")
-    assert records[0]["withheld"] == "retry_budget"
-    assert "next" not in records[0]["attempts"][0]
+    record = scene.tally.record()
+    assert record["withheld"] == "retry_budget"
+    assert "next" not in record["attempts"][0]
 
 
 async def test_a_call_that_brings_nothing_costs_a_token() -> None:
