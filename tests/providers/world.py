@@ -128,6 +128,11 @@ class World:
                     ("pair", name, True): waiting.submit(self.listen, name, LONG, True, upstream=f"{name}-pair")
                     for name in pairs
                 }
+                if scene == "silent":
+                    asked |= {
+                        ("backed", name, True): waiting.submit(self.listen_to, f"{name}-hasty-or-echo", LONG, True)
+                        for name, _ in named
+                    }
                 found |= {which: hearing.result() for which, hearing in asked.items()}
         return found
 
@@ -144,6 +149,10 @@ class World:
         **more: Any,
     ) -> Heard:
         return listen(self.stack, text, model=self._model(name, upstream, model), stream=stream, **more)
+
+    def listen_to(self, model: str, text: str, stream: bool) -> Heard:
+        """Whoever answers to a model's name."""
+        return listen(self.stack, text, model=model, stream=stream)
 
     def ask(self, name: str, text: str, *, upstream: str | None = None) -> httpx.Response:
         return self.stack.ask(text, model=self._model(name, upstream))

@@ -162,6 +162,13 @@ class Subject:
             made.append({"name": f"{self.name}-pair", **entry, "base_url": NOWHERE, "credentials": both})
         return made
 
+    def routes(self) -> list[dict[str, Any]]:
+        """NAME-or-echo and NAME-hasty-or-echo: that upstream, and Echo where it fails."""
+        return [
+            {"model": f"{upstream}-or-echo", "targets": [f"{upstream}/{self.model}", "echo/echo"]}
+            for upstream in (self.name, f"{self.name}-hasty")
+        ]
+
     @property
     def both(self) -> tuple[str | Mapping[str, str], str | Mapping[str, str]]:
         """The pair's credentials, as an operator writes them."""
@@ -207,7 +214,8 @@ class Family(NamedTuple):
     def parley_yaml(self, urls: Mapping[str, str], proxies: Sequence[str]) -> str:
         """The configuration with all that have something behind them; `urls` are the stand-ins'. (JSON is YAML.)"""
         entries = [entry for one in self.subjects if one.stand_in for entry in one.entries(urls[one.stand_in], proxies)]
-        return json.dumps({"upstreams": entries})
+        routes = [route for one in self.subjects if one.stand_in for route in one.routes()]
+        return json.dumps({"upstreams": entries, "routes": routes})
 
 
 def _read(name: str) -> Family:
