@@ -24,8 +24,11 @@ SUBJECTS = (
         "qianfan",
         {"credentials": [{"access_key": "DEMOAK", "secret_key": "DEMOSK"}]},
         "/v2",
+        second={"access_key": "SECONDAK", "secret_key": "SECONDSK"},
+        accounts=("DEMOAK", "SECONDAK"),
         greets=True,
         excused=(),
+        asks={"images": {"model": "ernie-4.5-vl-demo"}},
     ),
     Subject(
         "qianfan-legacy",
@@ -34,8 +37,11 @@ SUBJECTS = (
         "qianfan-legacy",
         {"credentials": [{"api_key": "demoapikey1", "secret_key": "demosecretkey1"}]},
         told=_turns,
+        second={"api_key": "demoapikey2", "secret_key": "demosecretkey2"},
+        accounts=("demoapikey1", "demoapikey2"),
         greets=True,
         one_call=True,
+        ends_with_words=True,
         excused=(),
     ),
 )
