@@ -23,7 +23,7 @@ from parley.providers.optional import opener, renewer
 from parley.state.retries import Retries
 from parley.state.vault import Vault
 
-_TOKEN_SECONDS = 0.5
+_TOKEN_SECONDS = 1.0
 """How long a request waits for a token to try again with, while others give theirs back."""
 
 
@@ -117,6 +117,8 @@ class Relay:
                         self.retries.helped()
                     return trial
                 tried.add(lease.credential.id)
+                if number < len(lane) and attempt.failure is not None and _is_its_own(attempt.failure):
+                    break
         raise effort.failure or LimitReached("No upstream could be asked.")
 
     async def _may_go_on(self, tally: Tally) -> bool:
@@ -159,6 +161,11 @@ async def _breathe(failure: Failure) -> None:
     """An upstream in trouble is not asked again at once, nor by everybody at the same moment."""
     if failure.blames == "upstream":
         await sleep(random.uniform(0.05, 0.3))  # noqa: S311  # jitter, not a secret
+
+
+def _is_its_own(failure: Failure) -> bool:
+    """Whether another credential of the same upstream would fare no better."""
+    return failure.blames == "upstream" and failure.strains
 
 
 def _worse(before: Failure | None, lending: Failure) -> Failure:

@@ -29,13 +29,13 @@ class _Bucket:
     """Tokens that drift back to a level."""
 
     def __init__(self, level: float, memory: float) -> None:
-        self._level, self._memory = level, memory
+        self.level, self._memory = level, memory
         self._tokens, self._at = level, monotonic()
 
     def tokens(self) -> float:
         """What is in it now."""
         moment = monotonic()
-        self._tokens = self._level + (self._tokens - self._level) * math.exp((self._at - moment) / self._memory)
+        self._tokens = self.level + (self._tokens - self.level) * math.exp((self._at - moment) / self._memory)
         self._at = moment
         return self._tokens
 
@@ -61,7 +61,7 @@ class Retries:
         self._share, self._floor, self._memory = share, floor, memory
         self._earned = _Bucket(0.0, memory)
         self._own: _Bucket | None = None
-        """In use while Redis is away."""
+        """In use while Redis is away; kept, lest one that comes and goes brings a new floor each time."""
 
     def called(self) -> None:
         """A caller asked for something."""
@@ -90,9 +90,9 @@ class Retries:
             reply = await self._line.run(script.RETRY, keys.RETRIES, earned, 1, self._floor, ms(self._memory))
         except StateUnavailable:
             own = self._own = self._own or _Bucket(self._floor / max(self._living(), 1), self._memory)
+            own.level = self._floor / max(self._living(), 1)
             own.add(earned)
             if taken := own.tokens() >= 1.0:
                 own.add(-1.0)
             return taken
-        self._own = None
         return bool(reply)

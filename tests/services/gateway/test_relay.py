@@ -145,6 +145,18 @@ async def test_attempts_are_spread_over_the_route_and_the_first_gets_what_is_lef
     assert [attempt.next for attempt in scene.tally.attempts] == ["rate_limit_exceeded"] * 3 + [""]
 
 
+async def test_an_upstream_in_trouble_is_not_asked_again_while_others_are_left() -> None:
+    scene = Scene(attempts=4, a=no(UpstreamBroken), b=Server("fine"))
+    assert await scene.run("ab") == "fine"
+    assert scene.calls == "a0 b0"
+    scene = Scene(attempts=4, a=no(UpstreamBroken), b=no(UpstreamBroken))
+    with pytest.raises(UpstreamBroken):
+        await scene.run("ab")
+    assert scene.calls == "a0 b0 b1 b2"
+    scene = Scene(attempts=4, a=Server(SessionLost("gone"), "fine"), b=Server("never"))
+    assert await scene.run("ab") == "fine", "another session may do"
+
+
 async def test_the_number_of_attempts_holds_over_the_whole_route() -> None:
     scene = Scene(attempts=3, a=no(), b=no(), c=no(), d=Server("never"))
     with pytest.raises(Throttled):
