@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import Future
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -29,6 +29,7 @@ _BATCH: Final = 500
 _AT_ONCE: Final = 50
 """So many are told of before Redis is asked for anything else: it answers others in good time all the same."""
 _MOST_UNTOLD: Final = 10_000
+"""Of more than these the oldest stay counted as they were reserved."""
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +78,13 @@ class Settlement:
         """Requests under way in this process."""
         return len(self._running)
 
-    def told(self, request: Request) -> Iterator[Argument]:
+    def told(self, request: Request) -> list[Argument]:
         """The request as the scripts read it (`lua/_scopes.lua`)."""
-        yield from (request.id, *request.amounts, self._life, _HOUR, self._minute)
+        told: list[Argument] = [request.id, *request.amounts, self._life, _HOUR, self._minute]
         for name, limits in request.scopes:
-            yield name
-            yield from facts(limits)
+            told.append(name)
+            told += facts(limits)
+        return told
 
     def began(self, request: Request) -> None:
         """It was admitted."""

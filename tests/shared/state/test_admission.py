@@ -240,6 +240,7 @@ def test_a_wide_limit_is_never_passed_and_gives_room_back_a_tenth_of_a_second_la
     with clockwork(running_redis.url) as clock:
         admitted = admissions(clock, Limits(requests_per_minute=900, tokens_per_minute=900), 4000, 37)
         assert clock.client.zcard(f"{keys.LIMITS}minute:{KEY}") <= 2 + 600 + 600 + 1
+        assert clock.client.memory_usage(f"{keys.LIMITS}minute:{KEY}", samples=0) < 130_000
     gaps = [later - sooner for sooner, later in zip(admitted, admitted[900:], strict=False)]
     assert min(gaps) > MINUTE
     assert max(gaps) <= MINUTE + 100 + 38
@@ -249,6 +250,7 @@ def test_a_day_is_any_sliding_one_in_few_entries(running_redis):
     with clockwork(running_redis.url) as clock:
         admitted = admissions(clock, Limits(requests_per_day=1000), 2900, MINUTE)
         assert clock.client.zcard(f"{keys.LIMITS}day:{KEY}") <= 2 + 100 + 288 + 1
+        assert clock.client.memory_usage(f"{keys.LIMITS}day:{KEY}", samples=0) < 45_000
     gaps = [later - sooner for sooner, later in zip(admitted, admitted[1000:], strict=False)]
     assert min(gaps) > 86_400_000
     assert max(gaps) <= 86_400_000 + 300_000 + MINUTE

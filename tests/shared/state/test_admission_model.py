@@ -244,7 +244,7 @@ class Admitting(RuleBasedStateMachine):
 def test_admitting_does_what_the_model_says(running_redis):
     global _server  # noqa: PLW0603  # hypothesis makes the machine without arguments
     _server = running_redis
-    plan = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    plan = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Admitting, settings=plan)
     with redis_py.Redis.from_url(running_redis.url) as client:
         client.flushall()

@@ -21,7 +21,7 @@ from tests.shared.state.clockwork import clockwork
 LENGTH = 60.0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     limit=st.integers(1, 40),
     used=st.lists(st.floats(-60, 0), max_size=40),
