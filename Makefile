@@ -6,7 +6,7 @@ COMPOSE ?= $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-comp
 export PYTHON
 
 .DEFAULT_GOAL := menu
-.PHONY: menu run up down logs check test test-vendors test-engine bench docs lock clean
+.PHONY: menu run up down logs check test test-vendors test-engine bench new-provider docs lock clean
 
 menu:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -49,6 +49,10 @@ test-engine: ## docker-compose.yml on a real Docker engine: up, scale, kill, res
 bench: ## what Parley costs beside plain nginx, on this machine (needs a C compiler)
 	@deploy/venv.sh test
 	$(BIN)/python deploy/bench/bench.py $(ARGS)
+
+new-provider: ## a provider, its stand-in, its tests and its page, to begin with (NAME=toucan)
+	@deploy/venv.sh test
+	@$(BIN)/python deploy/new_provider/make.py $(NAME)
 
 docs: ## write docs/upstreams.md anew from what providers declare
 	@deploy/venv.sh test

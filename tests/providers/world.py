@@ -55,7 +55,7 @@ class World:
             self.proxies = starting.enter_context(Proxies())
             proxies = (self.proxies.http, self.proxies.socks)
             files = {"parley.yaml": self.family.parley_yaml(urls, proxies)}
-            self.stack = starting.enter_context(Stack(SETTINGS, gateways=2, files=files))
+            self.stack = starting.enter_context(Stack(SETTINGS, gateways=1, files=files))
             self._running = starting.pop_all()
         return self
 

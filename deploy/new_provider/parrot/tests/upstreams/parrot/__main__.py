@@ -1,0 +1,4 @@
+from ..stage import serve
+from .service import Service
+
+serve(Service().app())
