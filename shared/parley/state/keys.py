@@ -85,7 +85,7 @@ OF_USAGE: Final = (
     Key("placed", "zset", None, "meter", "name with a series of its own -> weight; of a kind of subject", each=True),
     Key("waiting", "zset", None, "meter", "name without one -> weight", each=True),
 )
-"""Of what was used. `each` is per process, kind of subject, or subject: `KIND:NAME`, `KIND:` for all without a series."""
+"""What was used. `each`: per process, kind of subject, or subject: `KIND:NAME`; `KIND:` for all without a series."""
 
 USAGE: Final = "parley:usage:{all}:"
 """What those start with: one script reads and writes all of them."""
