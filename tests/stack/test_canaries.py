@@ -398,6 +398,7 @@ def kept_in_redis(url: str) -> Iterator[tuple[str, bytes]]:
         b"string": lambda line, key: line.get(key),
         b"hash": lambda line, key: line.hgetall(key),
         b"zset": lambda line, key: line.zrange(key, 0, -1, withscores=True),
+        b"list": lambda line, key: line.lrange(key, 0, -1),
     }
     with redis.Redis.from_url(url) as line:
         for key in line.scan_iter(count=1000):
@@ -429,6 +430,8 @@ def collect(run: Run, store: RedisServer) -> None:
             haul.outputs[f"file: {path.name}"] = haul.outputs.get(f"file: {path.name}", b"") + path.read_bytes()
     for part in [stack.nginx, *stack.gateways, *stack.keepers]:
         haul.outputs[f"arguments: {part.name}"] = Path(f"/proc/{part.pid}/cmdline").read_bytes()
+    for part in [*stack.gateways, *stack.keepers]:
+        haul.outputs[f"metrics: {part.name}"] = httpx.get(f"{part.url}/metrics").raise_for_status().content
     seen = json.dumps([stand_in.stats() for stand_in in run.stand_ins.values()])
     haul.used = set(canaries.heard_in(seen.encode()))
 
@@ -459,6 +462,11 @@ def test_no_file_and_no_log_holds_a_secret(haul: Haul) -> None:
 def test_redis_holds_no_secret_in_clear(haul: Haul) -> None:
     quiet(haul, "redis: ")
     assert sum(":cred:" in name for name in haul.outputs) >= 10
+
+
+def test_no_figure_is_labelled_with_a_secret(haul: Haul) -> None:
+    quiet(haul, "metrics: ")
+    assert b"gen_ai_client_operation_duration_seconds_count" in haul.outputs["metrics: gateway-1"]
 
 
 def test_no_process_is_called_by_a_secret(haul: Haul) -> None:

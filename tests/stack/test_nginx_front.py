@@ -237,6 +237,8 @@ async def test_a_silent_gateway_is_a_504_in_the_envelope(door: Front) -> None:
         (b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown_url"),
         (b"GET /x/../metrics/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown_url"),
         (b"GET /%6detrics?a=b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown_url"),
+        (b"GET /v1/..%2fmetrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown_url"),
+        (b"GET http://x/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown_url"),
     ],
 )
 async def test_what_is_no_proper_request_is_refused_in_the_envelope(

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "nobody reads its output any more",
     )
     parts.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000)")
-    parts.add_parser("keeper", help="one keeper; --check: is it well?")
+    parts.add_parser("keeper", help="one keeper (/metrics at KEEPER_BIND, else 127.0.0.1:8001); --check: is it well?")
     return parser
 
 

@@ -46,15 +46,19 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     bind = settings.get("NGINX_BIND", _HERE).strip("[]")
     port = _port(settings.get("NGINX_PORT", "8088")) if wishes.port is None else wishes.port
     own_redis = "REDIS_URL" not in settings
-    spare = ports.free(wishes.gateways + own_redis + (port == 0))
+    spare = ports.free(wishes.gateways + wishes.keepers + own_redis + (port == 0))
     port = port or spare.pop()
     ports.claim(bind, port)
     redis_port = spare.pop() if own_redis else 0
+    pages = [spare.pop() for _ in range(wishes.keepers)]
     redis_url = f"redis://{_HERE}:{redis_port}/0" if own_redis else settings["REDIS_URL"]
     grace = settings.get("GRACEFUL_SECONDS", "5")  # at a terminal people wait; under Compose streams may end
     told = {"REDIS_URL": redis_url, "PARLEY_STATE_DIR": str(state), "GRACEFUL_SECONDS": grace}
     if "PARLEY_CONFIG" not in settings and (beside := Path("config/parley.yaml").resolve()).exists():
         told["PARLEY_CONFIG"] = str(beside)  # the folder that docker-compose.yml mounts
+    old = Path("model-config.json")
+    if "PARLEY_MODEL_CONFIG" not in settings and not old.exists() and (beside := Path("config", old).resolve()).exists():
+        told["PARLEY_MODEL_CONFIG"] = str(beside)
     patience = float(grace) + 8
 
     behind = [
@@ -69,8 +73,13 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
         for number, own in enumerate(spare, start=1)
     ]
     keeping = [
-        Part(name=f"keeper-{number}", argv=(sys.executable, "-m", "keeper"), environment=told)
-        for number in range(1, wishes.keepers + 1)
+        Part(
+            name=f"keeper-{number}",
+            argv=(sys.executable, "-m", "keeper"),
+            environment={**told, "KEEPER_BIND": f"{_HERE}:{own}"},
+            address=(_HERE, own),
+        )
+        for number, own in enumerate(pages, start=1)
     ]
     in_front = _nginx(
         bind,

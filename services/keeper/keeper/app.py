@@ -11,8 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from keeper import discover, probe, renew, sweep, warm
+from keeper.figures import Figures
+from keeper.page import served
 from keeper.pulse import beat
 from keeper.rounds import rounds
 from parley.catalog import Catalog, Upstream
@@ -47,6 +50,7 @@ class Tools:
     vault: Vault
     pool: Pool
     lists: ModelLists
+    figures: Figures
 
 
 Chore = Callable[[Tools, Upstream, Provider], Awaitable[None]]
@@ -79,7 +83,9 @@ async def _work(tools: Tools) -> None:
         for upstream in tools.catalog.upstreams.values():
             provider = tools.providers[upstream.name]
             for name, pace, chore in chores:
-                group.create_task(rounds(f"{name} {upstream.name}", pace, _bound(chore, tools, upstream, provider)))
+                once = _bound(chore, tools, upstream, provider)
+                counted = partial(tools.figures.went_round, name, upstream.name)
+                group.create_task(rounds(f"{name} {upstream.name}", pace, once, counted))
 
 
 def _bound(chore: Chore, tools: Tools, upstream: Upstream, provider: Provider) -> Callable[[], Awaitable[None]]:
@@ -113,4 +119,6 @@ async def _tools(settings: Environment) -> AsyncIterator[tuple[Tools, Baton]]:
         await vault.open(catalog.upstreams.values())
         await fleet.open()
         await baton.open()
-        yield Tools(settings, catalog, make_providers(catalog, net), vault, Pool(line), lists), baton
+        figures = Figures(fleet.status, lambda: baton.held)
+        await stack.enter_async_context(served(figures.page))
+        yield Tools(settings, catalog, make_providers(catalog, net), vault, Pool(line), lists, figures), baton

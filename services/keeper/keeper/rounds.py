@@ -14,8 +14,13 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _SLOWEST = 0.5, 60.0
 
 
-async def rounds(name: str, pace: float, once: Callable[[], Awaitable[None]]) -> None:
-    """Call `once` every `pace` seconds for ever; after a failure soon again, then twice as late each time."""
+async def rounds(
+    name: str, pace: float, once: Callable[[], Awaitable[None]], ended: Callable[[bool], None] = lambda _: None
+) -> None:
+    """Call `once` every `pace` seconds for ever; after a failure soon again, then twice as late each time.
+
+    `ended` is told of each whether it failed.
+    """
     failures = 0
     while True:
         try:
@@ -27,5 +32,6 @@ async def rounds(name: str, pace: float, once: Callable[[], Awaitable[None]]) ->
         except Exception:
             failures += 1
             log.exception("%s failed", name)
+        ended(failures > 0)
         pause = min(_FIRST_PAUSE * 2 ** min(failures, 30), max(_SLOWEST, pace)) if failures else pace
         await sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # spreads the rounds of several loops
