@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     parley_secret: SecretStr | None = None
     parley_state_dir: Path = Path(".parley")
     parley_config: Path = Path("parley.yaml")
+    parley_model_config: Path = Path("model-config.json")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     redis_patience_seconds: Annotated[float, Field(gt=0, le=5)] = 0.05
 

@@ -17,7 +17,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 FRONT = {"NGINX_BIND", "NGINX_PORT", "NGINX_WORKERS", "NGINX_READ_TIMEOUT"}  # for Compose itself and for nginx
-FIXED = {"PARLEY_STATE_DIR": "/var/lib/parley", "PARLEY_CONFIG": "/etc/parley/parley.yaml"}  # places inside a container
+FIXED = {  # places inside a container
+    "PARLEY_STATE_DIR": "/var/lib/parley",
+    "PARLEY_CONFIG": "/etc/parley/parley.yaml",
+    "PARLEY_MODEL_CONFIG": "/etc/parley/model-config.json",
+}
 
 
 def seconds(text: str) -> int:

@@ -56,9 +56,9 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     told = {"REDIS_URL": redis_url, "PARLEY_STATE_DIR": str(state), "GRACEFUL_SECONDS": grace}
     if "PARLEY_CONFIG" not in settings and (beside := Path("config/parley.yaml").resolve()).exists():
         told["PARLEY_CONFIG"] = str(beside)  # the folder that docker-compose.yml mounts
-    old = Path("model-config.json")
-    if "PARLEY_MODEL_CONFIG" not in settings and not old.exists() and (beside := Path("config", old).resolve()).exists():
-        told["PARLEY_MODEL_CONFIG"] = str(beside)
+    old = Path("config/model-config.json").resolve()
+    if "PARLEY_MODEL_CONFIG" not in settings and not Path(old.name).exists() and old.exists():
+        told["PARLEY_MODEL_CONFIG"] = str(old)
     patience = float(grace) + 8
 
     behind = [

@@ -85,11 +85,11 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
     for advice in configured.advice:
         log.warning("%s", advice)
     master = settings.master_key
-    doorkeeper = Doorkeeper(Secret(master.get_secret_value()) if master else None)
+    catalog = configured.catalog
+    doorkeeper = Doorkeeper(Secret(master.get_secret_value()) if master else None, catalog.callers, keyed=catalog.keyed)
     if doorkeeper.open:
         log.warning("NO API_MASTER_KEY IS SET: everybody who reaches this address may use it")
     visitors = Visitors(settings.trusted_proxies)
-    catalog = configured.catalog
     secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
     line = Line(Secret(settings.redis_url.get_secret_value()), replica, limit=settings.redis_patience_seconds)
     vault = Vault(

@@ -13,7 +13,7 @@ from parley.configuration.network import proxy_for, timeouts_of
 from parley.dialects.claude_web import Effort, Key
 from parley.settings import CommaList, ConfigurationError, CredentialList, Settings
 
-_MODELS = ("claude-sonnet-4-5-20250929", "claude-opus-4-1-20250805", "claude-haiku-4-5-20251001")
+MODELS = ("claude-sonnet-4-5-20250929", "claude-opus-4-1-20250805", "claude-haiku-4-5-20251001")
 """What most accounts have; the application has no list of models to ask for."""
 
 
@@ -46,7 +46,7 @@ def claude_web(settings: ClaudeWebSettings) -> Iterator[Upstream]:
         _check(plan)
     if not plans:
         return
-    models = tuple(settings.claude_web_models) or _MODELS
+    models = tuple(settings.claude_web_models) or MODELS
     yield Upstream(
         name="claude-web",
         provider="claude-web",

@@ -34,7 +34,7 @@ def openai(settings: OpenAISettings) -> Iterator[Upstream]:
     options = {"organization": settings.openai_organization, "project": settings.openai_project}
     yield Upstream(
         name="openai",
-        provider=_spoken_at(settings.openai_base_url),
+        provider=spoken_at(settings.openai_base_url),
         base_url=settings.openai_base_url,
         credentials=plans,
         models=settings.openai_models,
@@ -45,7 +45,7 @@ def openai(settings: OpenAISettings) -> Iterator[Upstream]:
     )
 
 
-def _spoken_at(base_url: str) -> str:
+def spoken_at(base_url: str) -> str:
     """The row of the service that lives at this address; of any server that speaks the API, if nobody known does."""
     host = urlsplit(base_url).hostname
     known = {urlsplit(row.base_url).hostname: name for name, row in ROWS.items()}
