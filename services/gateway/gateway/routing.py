@@ -8,7 +8,7 @@ the first configured upstream that has it; an unknown or missing name goes to th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
@@ -71,9 +71,18 @@ class Directory:
     """By upstream name."""
     discovered: Discovered = field(default=lambda _: ())
     _names: RouteNames = field(init=False)
+    _made: dict[int, Choice] = field(init=False, default_factory=dict)
+    """Routes that are the same for every name, made concrete once; by the identity of the catalog's own."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_names", RouteNames(self.catalog.routes.values()))
+        routes = list(self.catalog.routes.values())
+        object.__setattr__(self, "_names", RouteNames(routes))
+        for caller in self.catalog.callers.values():
+            if (bound := caller.bound) is not None:
+                routes += [*bound.names.values(), *([bound.otherwise] if bound.otherwise else [])]
+        for route in routes:
+            if not _passes_on(route):
+                self._made[id(route)] = self._choice(route, "")
 
     def choices(self, prompt: Prompt, caller: Caller | None = None) -> Choices:
         """Who may answer. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
@@ -120,9 +129,7 @@ class Directory:
     def _named(self, model: str) -> Choices:
         meant = (self._exactly(model) if model else None) or self._default()
         if meant is None:
-            if not model:
-                raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
-            raise _unknown(model)
+            raise _unknown(model) if model else _nameless()
         if isinstance(meant, Target):
             return [self._place(meant, model)]
         found: list[Place | Choice] = []
@@ -186,7 +193,9 @@ class Directory:
 
     # --- made concrete ------------------------------------------------------------------------------------------------
 
-    def _choice(self, route: Route, model: str, outer: Defaults | None = None, weight: float = 1.0) -> Choice:
+    def _choice(self, route: Route, model: str, outer: Defaults | None = None) -> Choice:
+        if not outer and (made := self._made.get(id(route))) is not None:
+            return made
         defaults = {**outer, **route.defaults} if outer else route.defaults
         members = [
             self._place(target, model, defaults)
@@ -194,7 +203,7 @@ class Directory:
             else self._choice(target, model, defaults)
             for target in route.targets
         ]
-        return Choice(route.model, members, route.strategy, weight)
+        return Choice(route.model, members, route.strategy)
 
     def _place(self, target: Target, model: str, outer: Defaults | None = None) -> Place:
         upstream = self.catalog.upstreams[target.upstream]
@@ -208,16 +217,29 @@ class Directory:
         """The same without those who cannot honour the prompt; None when nobody can, and `unmet` says why."""
         if isinstance(choice, Choice):
             able = [found for member in choice.members if (found := self._able(member, prompt, unmet)) is not None]
-            return Choice(choice.route, able, choice.strategy, choice.weight) if able else None
+            if able == choice.members:
+                return choice
+            return replace(choice, members=able) if able else None
         try:
             if not choice.model:
-                raise BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+                raise _nameless()
             full = filled(prompt, choice.defaults) if choice.defaults else prompt
             refuse_unmet(full, choice.provider.features, f"model '{prompt.model or choice.model}'")
         except Failure as refused:
             unmet.append(refused)
             return None
         return choice
+
+
+def _passes_on(route: Route) -> bool:
+    """Whether a target of it gets the name as it was asked."""
+    return any(
+        _passes_on(target) if isinstance(target, Route) else target.model == AS_ASKED for target in route.targets
+    )
+
+
+def _nameless() -> BadRequest:
+    return BadRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
 
 
 def _unknown(model: str) -> ModelNotFound:
