@@ -251,7 +251,10 @@ def _each(subjects: Iterable[tuple[Family, Subject]]) -> pytest.MarkDecorator:
 _SUBJECTS = [(family, subject) for family in FAMILIES.values() for subject in family.subjects]
 
 everybody = _each(_SUBJECTS)
-one_of_each = _each((family, subject) for family, subject in _SUBJECTS if not subject.akin)
+_KINDS = [(family, subject) for family, subject in _SUBJECTS if not subject.akin]
+one_of_each = _each(_KINDS)
 """One of each kind."""
+one_of_each_provider = _each({subject.provider: (family, subject) for family, subject in reversed(_KINDS)}.values())
+"""The first of each provider, where several are no kin because they sign in differently."""
 stood_in = _each((family, subject) for family, subject in _SUBJECTS if subject.stand_in)
 """Everybody who has a stand-in behind."""
