@@ -14,6 +14,7 @@ from parley.catalog import Binding, Caller, Route, Target
 from parley.configuration import Configured, read_catalog
 from parley.configuration.environment import read_settings
 from parley.configuration.families import Environment
+from parley.configuration.model_config.kinds import KINDS, ROUTERS
 from parley.settings import ConfigurationError
 
 README = (Path(__file__).parents[2] / "transcripts" / "openai-style-api" / "readme.json").read_text("utf-8")
@@ -467,3 +468,9 @@ def test_the_file_may_be_elsewhere_and_need_not_be(tmp_path: Path) -> None:
     elsewhere.write_text(json.dumps([openai("tok-1")]))
     found = read_catalog(read_settings(parley_model_config=elsewhere))
     assert set(callers(found)) == {"tok-1"}
+
+
+def test_the_page_on_migrating_says_what_becomes_of_every_type() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(rows))) == {*KINDS, *ROUTERS}

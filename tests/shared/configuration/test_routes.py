@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from parley.catalog import Catalog, Route, RouteNames, Target
+from parley.catalog import Catalog, Route, RouteNames, Strategy, Target
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
 from parley.configuration.families import Environment
@@ -184,3 +186,20 @@ def test_letters_of_a_pattern_mean_themselves() -> None:
     names = RouteNames([Route("a.b+(c)*", ())])
     assert names.find("a.b+(c)!") is not None
     assert names.find("aXb+(c)!") is None
+
+
+def test_the_example_of_the_page_on_routes_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "routes.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    Path("parley.yaml").write_text(
+        "upstreams: [{name: east, provider: openai}, {name: west, provider: openai}, {name: farm, provider: echo}]\n"
+        + example
+    )
+    found = read_catalog(read_settings()).catalog
+    assert list(found.routes) == ["smart", "gpt-4*"] and found.default_model == "smart"
+    assert found.routes["gpt-4*"].fallback == ("smart", "farm/auto")
+
+
+def test_the_page_on_routes_names_every_strategy() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "routes.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)`", page, re.MULTILINE)) == {"strategy", *get_args(Strategy)}
