@@ -385,7 +385,7 @@ class OverLimit(LimitReached):
     blames = "caller"
     try_next = False
 
-    def __init__(self, message: str, *, scope: str, limit: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, scope: str = "", limit: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
         self.scope = scope
         self.limit = limit
