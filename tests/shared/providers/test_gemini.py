@@ -281,6 +281,7 @@ async def test_what_is_declared_as_dropped_is_a_knob_and_reaches_nobody(service:
         "logit_bias": {"5": 1},
         "metadata": {"a": "b"},
         "store": True,
+        "parallel_tool_calls": True,
     }
     upstream = place(service)
     answer = await answered(Gemini(upstream, net), asking("!report", **given), key(upstream))
