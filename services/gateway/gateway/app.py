@@ -109,6 +109,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         stack.push_async_callback(net.aclose)
         for part in (line, vault, fleet):
             stack.push_async_callback(part.close)
+        stack.callback(meter.flush)
         stack.push_async_callback(end_drains)
         await line.open()
         await vault.open(catalog.upstreams.values())

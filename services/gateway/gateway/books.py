@@ -7,7 +7,7 @@ and cost are with the attempt that spoke, and with those that lost a race agains
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from gateway.accounting import Attempt, Tally
 from gateway.figures import Figures
 from parley.chat.events import Usage
 from parley.prices import Prices
-from parley.state.meter import Meter, Part, amounts
+from parley.state.meter import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +40,34 @@ class Books:
             tally.cost = prices.cost(_model(tally.speaker), tally.usage)
             tally.currency = prices.currency
         self.write(tally.record())
-        if parts := [*_of_caller(tally), *_of_attempts(tally, prices)]:
-            self.meter.tell(*parts)
+        self._of_caller(tally)
+        for attempt in tally.attempts:
+            if attempt.asked is not None:  # else nothing was lent, so nobody was asked
+                self._of_attempt(attempt, attempt.asked, tally, prices)
         self.figures.ended(tally)
 
+    def _of_caller(self, tally: Tally) -> None:
+        """Who is not known is nobody to count for; a model counts if somebody was asked for it."""
+        asked = tally.speaker or next((attempt for attempt in reversed(tally.attempts) if attempt.asked), None)
+        names = (("key", tally.caller) if tally.caller else ()) + (("model", asked.model) if asked else ())
+        if names:
+            waited = None if tally.first_event is None else tally.first_event - tally.started
+            took = max((tally.ended or tally.started) - tally.started, 0.0)
+            self.meter.add(names, took, waited, tally.usage, tally.cost, error=tally.error)
 
-def _of_caller(tally: Tally) -> Iterator[Part]:
-    """Who is not known is nobody to count for; a model counts if somebody was asked for it."""
-    asked = tally.speaker or next((attempt for attempt in reversed(tally.attempts) if attempt.asked is not None), None)
-    names = (("key", tally.caller) if tally.caller else ()) + (("model", asked.model) if asked else ())
-    if names:
-        spent = amounts(_took(tally.started, tally.ended), _waited(tally), tally.usage, tally.cost, tally.error)
-        yield names, spent
-
-
-def _of_attempts(tally: Tally, prices: Prices) -> Iterator[Part]:
-    for attempt in tally.attempts:
-        if attempt.asked is None:
-            continue  # nothing was lent, so nobody was asked
+    def _of_attempt(self, attempt: Attempt, asked: float, tally: Tally, prices: Prices) -> None:
         usage: Usage | None = attempt.usage
         cost = None
         if attempt is tally.speaker:
             usage, cost = tally.usage, tally.cost
         elif usage is not None:
             cost = prices.cost(_model(attempt), usage)
-        waited = None if attempt.first_event is None else attempt.first_event - attempt.asked
+        took = max((attempt.ended or tally.ended or asked) - asked, 0.0)
+        waited = None if attempt.first_event is None else attempt.first_event - asked
         error = "" if attempt.failure is None else attempt.failure.kind
         names = ("upstream", attempt.upstream, "credential", f"{attempt.upstream}/{attempt.credential}")
-        yield names, amounts(_took(attempt.asked, attempt.ended or tally.ended), waited, usage, cost, error)
+        self.meter.add(names, took, waited, usage, cost, error=error)
 
 
 def _model(attempt: Attempt) -> str:
     return f"{attempt.upstream}/{attempt.model}"
-
-
-def _waited(tally: Tally) -> float | None:
-    return None if tally.first_event is None else tally.first_event - tally.started
-
-
-def _took(since: float, until: float | None) -> float:
-    return max((until or since) - since, 0.0)

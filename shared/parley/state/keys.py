@@ -77,7 +77,7 @@ LIMITS: Final = "parley:limits:{all}:"
 """What those start with: a request is admitted to all of its scopes at once, so that they are on one node."""
 RETRIES: Final = "parley:retries"
 OF_USAGE: Final = (
-    Key("inbox", "list", None, "meter", "what was told and is not folded yet: process, number, moment, amounts"),
+    Key("inbox", "list", None, "meter", "what was told and is not folded yet: process, number, moment, sums"),
     Key("told", "string", "a day", "meter", "number of the last entry of this process that was folded", each=True),
     Key("minute", "list", "a day after its last point", "meter", "points, oldest first, of a subject", each=True),
     Key("hour", "list", "31 days after its last point", "meter", "the same by the hour", each=True),

@@ -18,7 +18,7 @@ from parley.errors import KINDS
 from parley.sealed import Secret
 from parley.state import keys, meter, script
 from parley.state.line import Line
-from parley.state.meter import BOUNDS, ERRORS, FIELDS, INBOX, ROOM, Meter, amounts
+from parley.state.meter import BOUNDS, ERRORS, FIELDS, INBOX, ROOM, Meter
 from parley.state.readings import REST, SECONDS, Amounts, Readings, Span, total
 from tests.servers import RedisServer
 from tests.shared.state.conftest import PATIENT, recovered
@@ -35,6 +35,19 @@ async def line(url, name="gateway-1", limit=PATIENT):
     await made.close()
 
 
+def spent(took=0.5, waited=None, usage=None, cost=None, error="") -> list[int]:
+    """The model: what one request comes to, as FIELD, AMOUNT, FIELD, AMOUNT, ... of an entry."""
+    counts = {"requests": 1, "took_ms": round(took * 1000), f"took_{sum(took > bound for bound in BOUNDS)}": 1}
+    if waited is not None:
+        counts |= {"waited_ms": round(waited * 1000), f"waited_{sum(waited > bound for bound in BOUNDS)}": 1}
+    if usage is not None:
+        kind = "" if usage.measured else "estimated_"
+        counts |= {f"{kind}prompt": usage.prompt, f"{kind}completion": usage.completion}
+        counts |= {"cached": usage.cached, "reasoning": usage.reasoning}
+    counts |= {"cost": cost or 0, **({error: 1} if error else {})}
+    return [word for name, amount in counts.items() for word in (FIELDS.index(name) + 1, amount)]
+
+
 def used(*amounts: list[int]) -> Amounts:
     """The model: what FIELD, AMOUNT, FIELD, AMOUNT, ... come to."""
     counts = [0] * len(FIELDS)
@@ -49,12 +62,13 @@ def ever(resolution="day") -> Span:
 
 
 async def told(of: Meter) -> None:
+    of.flush()
     while of.untold:
         await asyncio.sleep(0.002)
 
 
 def test_a_request_is_counted_in_one_bucket_of_each_histogram_and_among_measured_or_estimated_tokens():
-    measured = used(amounts(0.1, 0.05, Usage(10, 20, cached=4, reasoning=5), 1234))
+    measured = used(spent(0.1, 0.05, Usage(10, 20, cached=4, reasoning=5), 1234))
     assert measured.told() == {
         "requests": 1,
         "errors": {},
@@ -70,7 +84,7 @@ def test_a_request_is_counted_in_one_bucket_of_each_histogram_and_among_measured
         "duration": {"seconds": 0.1, "buckets": [1, 0, 0, 0, 0, 0, 0, 0]},
         "first_token": {"seconds": 0.05, "buckets": [1, 0, 0, 0, 0, 0, 0, 0]},
     }
-    estimated = used(amounts(100.001, None, Usage(10, 20, measured=False), None, "timeout"))
+    estimated = used(spent(100.001, None, Usage(10, 20, measured=False), None, "timeout"))
     assert estimated.errors == {"timeout": 1}
     assert estimated.tokens == 30
     assert estimated.of("estimated_prompt") == 10
@@ -81,7 +95,7 @@ def test_a_request_is_counted_in_one_bucket_of_each_histogram_and_among_measured
 def test_every_kind_of_failure_has_a_place_of_its_own():
     assert (*KINDS, "hung_up") == ERRORS
     assert len(set(FIELDS)) == len(FIELDS)
-    assert [used(amounts(0, None, None, None, error)).errors for error in ERRORS] == [{error: 1} for error in ERRORS]
+    assert [used(spent(0, None, None, None, error)).errors for error in ERRORS] == [{error: 1} for error in ERRORS]
 
 
 def test_the_places_of_fields_stay_for_redis_remembers_by_them():
@@ -94,7 +108,7 @@ def test_the_places_of_fields_stay_for_redis_remembers_by_them():
 
 
 def test_a_quantile_is_read_from_the_buckets():
-    took = used(*(amounts(seconds, None, None, None) for seconds in (0.05, 0.2, 0.2, 0.9, 500))).took
+    took = used(*(spent(seconds, None, None, None) for seconds in (0.05, 0.2, 0.2, 0.9, 500))).took
     assert took.quantile(0.0) == 0.0
     assert took.quantile(0.2) == BOUNDS[0]
     assert 0.1 < took.quantile(0.5) < 0.3
@@ -116,26 +130,26 @@ class Story:
         self.start = self.moment = time.time()
         self.told: dict[str, list[tuple[float, str, list[int]]]] = defaultdict(list)
 
-    def request(self):
+    def request(self, of: Meter) -> None:
         dice = self.dice
         ages = 0, 0, dice.uniform(0, 0.8 * DAY), dice.uniform(2 * DAY, 29 * DAY), dice.uniform(40 * DAY, 350 * DAY)
         self.moment = self.start - dice.choice(ages)
-        usage = Usage(
-            dice.randrange(9000), dice.randrange(900), dice.random() < 0.8, dice.choice([0, 7]), dice.choice([0, 9])
-        )
-        ended = dice.choice(["", "", *ERRORS])
-        spent = amounts(dice.expovariate(0.3), dice.choice([None, dice.random()]), usage, dice.randrange(10**6), ended)
-        failed = amounts(dice.random(), None, None, None, "throttled")
-        upstream = dice.choice("ab")
-        parts = [
-            (("key", f"k{int(dice.expovariate(0.7))}", "model", dice.choice("mn")), spent),
-            (("upstream", upstream, "credential", f"{upstream}/1"), failed),
-            (("upstream", upstream, "credential", f"{upstream}/2"), spent),
-        ]
-        for names, what in parts:
-            for subject, name in zip(names[::2], names[1::2], strict=True):
-                self.told[subject].append((self.moment, name, what))
-        return parts
+        for _ in range(dice.choice([1, 1, 3])):
+            usage = Usage(dice.randrange(9000), dice.randrange(900), dice.random() < 0.8)
+            usage.cached, usage.reasoning = dice.choice([0, 7]), dice.choice([0, 9])
+            ended = dice.choice(["", "", *ERRORS])
+            whole = dice.expovariate(0.3), dice.choice([None, dice.random()]), usage, dice.randrange(10**6), ended
+            failed = dice.random(), None, None, None, "throttled"
+            upstream = dice.choice("ab")
+            self.tell(of, ("key", f"k{int(dice.expovariate(0.7))}", "model", dice.choice("mn")), whole)
+            self.tell(of, ("upstream", upstream, "credential", f"{upstream}/1"), failed)
+            self.tell(of, ("upstream", upstream, "credential", f"{upstream}/2"), whole)
+        of.flush()  # an entry has one moment
+
+    def tell(self, of: Meter, names, what) -> None:
+        of.add(names, *what[:4], error=what[4])
+        for subject, name in zip(names[::2], names[1::2], strict=True):
+            self.told[subject].append((self.moment, name, spent(*what)))
 
     def points(self, subject: str, resolution, longest: float, name: str | None = None) -> dict[int, Amounts]:
         seconds = SECONDS[resolution]
@@ -153,7 +167,7 @@ async def test_what_several_processes_tell_comes_to_the_sums_of_the_model(redis,
         lines = [await stack.enter_async_context(line(redis.url, f"gateway-{i}")) for i in range(3)]
         meters = [Meter(of, SMALL) for of in lines]
         for _ in range(1000):
-            story.dice.choice(meters).tell(*story.request())
+            story.request(story.dice.choice(meters))
             if story.dice.random() < 0.02:
                 await asyncio.sleep(0.002)
         for of in meters:
@@ -176,7 +190,8 @@ async def test_what_several_processes_tell_comes_to_the_sums_of_the_model(redis,
             assert whole == story.points("key", resolution, longest)
 
 
-ONE = amounts(0.5, 0.1, Usage(100, 10), 42)
+WHAT = 0.5, 0.1, Usage(100, 10), 42
+ONE = spent(*WHAT)
 
 
 def entry(process: str, number: int, moment: float, key: str = "k", what: list[int] = ONE) -> bytes:
@@ -188,18 +203,53 @@ async def requests(of: Line, name: str, resolution="day", room=ROOM) -> int:
 
 
 def tell(of: Meter, times: int, key: str = "k") -> None:
+    """So many entries of one request each."""
     for _ in range(times):
-        of.tell((("key", key), ONE))
+        of.add(("key", key), *WHAT)
+        of.flush()
 
 
 async def test_enough_entries_are_folded_without_anybody_reading(redis, look):
     async with line(redis.url) as open_line:
         of = Meter(open_line)
-        tell(of, 64 * 3 + 5)
+        tell(of, 1000)
         await told(of)
-        await open_line.call("PING")  # behind the folds
-        assert look.llen(INBOX) < 64
-        assert await requests(open_line, "k") == 64 * 3 + 5
+        until = time.monotonic() + 5
+        while look.llen(INBOX) >= 32:  # one fold after another
+            assert time.monotonic() < until
+            await asyncio.sleep(0.01)
+        assert await requests(open_line, "k") == 1000
+
+
+async def test_what_ends_within_a_moment_is_one_entry_of_sums(redis, look):
+    async with line(redis.url) as open_line:
+        of = Meter(open_line)
+        for i in range(50):
+            of.add(("key", f"k{i % 2}", "model", "m"), *WHAT)
+        assert of.untold == 50
+        until = time.monotonic() + 5
+        while of.untold:  # nobody flushes
+            assert time.monotonic() < until
+            await asyncio.sleep(0.01)
+        assert look.llen(INBOX) == 1
+        assert [await requests(open_line, name) for name in ("k0", "k1")] == [25, 25]
+        [point] = await Readings(open_line).series("model", "m", ever("day"))
+        assert point.amounts == used(*[ONE] * 50)
+
+
+async def test_while_redis_is_away_entries_grow_and_do_not_become_many(redis):
+    async with line(redis.url, limit=0.05) as open_line:
+        of = Meter(open_line)
+        with redis.paused():
+            with contextlib.suppress(Exception):
+                await open_line.call("PING")
+            for _ in range(20):
+                of.add(("key", "k"), *WHAT)
+                await asyncio.sleep(0.03)
+            assert (of.untold, len(of._untold)) == (20, 0)
+        await recovered(open_line)
+        await told(of)
+        assert await requests(open_line, "k") == 20
 
 
 async def test_while_redis_is_away_it_is_remembered_and_told_later_with_its_own_time(redis, monkeypatch):
@@ -258,17 +308,19 @@ async def test_an_entry_that_comes_again_is_left_out_also_in_a_later_fold(redis,
 
 
 async def test_what_is_remembered_is_bounded_and_the_loss_is_known(redis, monkeypatch):
-    monkeypatch.setattr(meter, "_MOST_UNTOLD", 100)
+    monkeypatch.setattr(meter, "_MOST_BYTES", 4000)
     async with line(redis.url, limit=0.05) as open_line:
         of = Meter(open_line)
         with redis.paused():
             with contextlib.suppress(Exception):
                 await open_line.call("PING")
             tell(of, 130)
-            assert (of.untold, of.lost) == (100, 30)
+            assert of.untold + of.lost == 130
+            assert 40 < of.untold < 120
+            kept = of.untold
         await recovered(open_line)
         await told(of)
-        assert await requests(open_line, "k") == 100
+        assert await requests(open_line, "k") == kept
 
 
 async def test_a_line_with_too_much_under_way_is_tried_again_with_the_next_request(redis):
@@ -388,11 +440,11 @@ async def test_a_name_may_be_any_text(redis):
 async def test_who_used_most_is_found_by_any_measure(redis):
     async with line(redis.url) as open_line:
         of, readings = Meter(open_line, SMALL), Readings(open_line, SMALL)
-        of.tell((("key", "dear"), amounts(1, 1, Usage(10, 10), 9_000_000)))
+        of.add(("key", "dear"), 1, 1, Usage(10, 10), 9_000_000)
         for _ in range(3):
-            of.tell((("key", "busy"), amounts(1, 1, Usage(10, 10), 1)))
-        of.tell((("key", "long"), amounts(1, 1, Usage(10_000, 10_000, measured=False), 1)))
-        of.tell((("key", "rest"), amounts(1, 1, Usage(99_999, 0), 99)))
+            of.add(("key", "busy"), 1, 1, Usage(10, 10), 1)
+        of.add(("key", "long"), 1, 1, Usage(10_000, 10_000, measured=False), 1)
+        of.add(("key", "rest"), 1, 1, Usage(99_999, 0), 99)
         await told(of)
         assert [name for name, _ in await readings.top("key", ever("minute"))] == ["busy", "dear", "long"]
         assert [name for name, _ in await readings.top("key", ever("hour"), by="cost", most=1)] == ["dear"]
@@ -410,8 +462,8 @@ _BESIDE = 150
 async def test_a_thousand_busy_keys_fit():
     """Each busy in every minute of a day, hour of a month and day of a year; measured with few keys, and scaled."""
     dice = random.Random(1)
-    spent = [
-        amounts(
+    requests = [
+        spent(
             dice.lognormvariate(1.5, 1),
             dice.lognormvariate(-0.3, 0.8),
             Usage(dice.randint(50, 8000), dice.randint(10, 2000), cached=dice.choice((0, 0, 700)), reasoning=300),
@@ -426,7 +478,7 @@ async def test_a_thousand_busy_keys_fit():
     points += [(now - 60 * i, 5) for i in range(1439, -1, -1)]
 
     def busy(times: int) -> list[int]:
-        return [word for _ in range(times) for word in dice.choice(spent)]
+        return [word for _ in range(times) for word in dice.choice(requests)]
 
     with RedisServer() as server, redis_py.Redis.from_url(server.url) as client:
         async with line(server.url, limit=10) as open_line:

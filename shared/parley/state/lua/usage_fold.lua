@@ -3,9 +3,9 @@
 --   { { KIND, NAME, KIND, NAME, ... }, { FIELD, AMOUNT, FIELD, AMOUNT, ... } }: add these amounts to all of these subjects.
 -- A series is a list of points, oldest first; a point is MessagePack: { SLOT, amount of field 1, of field 2, ... }, where
 --   -N stands for N times nothing, and nothing at the end is left out. Field 1 is the number of requests.
--- ARGV  1 most entries to fold  2 fields of a point  then by twos: KIND, how many of its names have a series of their own
+-- ARGV  1 enough minutes of subjects for one call  2 fields of a point  then by twos: KIND, how many of its names have a series of their own
 -- Reply how many entries are left
-local prefix, most, width = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local prefix, enough, width = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = tonumber(redis.call('TIME')[1])
 local room = {}
 for i = 3, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
@@ -183,7 +183,7 @@ end
 
 -- --- the fold: amounts are added up by subject and minute first
 
-local last, sums, subjects = {}, {}, {}
+local last, sums, subjects, points = {}, {}, {}, 0
 
 local function gather(kind, name, minute, amounts)
   local subject = kind .. ':' .. name
@@ -197,6 +197,7 @@ local function gather(kind, name, minute, amounts)
   if not point then
     point = {}
     minutes[minute] = point
+    points = points + 1
   end
   for i = 1, #amounts, 2 do
     local field = amounts[i] + 1
@@ -204,7 +205,11 @@ local function gather(kind, name, minute, amounts)
   end
 end
 
-for _, raw in ipairs(redis.call('LPOP', at('inbox'), most) or {}) do
+local entries = 0
+while points < enough and entries < enough do
+  local raw = redis.call('LPOP', at('inbox'))
+  if not raw then break end
+  entries = entries + 1
   local entry = cmsgpack.unpack(raw)
   local process, number = entry[1], entry[2]
   local before = last[process] or tonumber(redis.call('GET', at('told', process)) or 0)
