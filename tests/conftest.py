@@ -14,6 +14,10 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 """In ids such as `tests/providers/test_contract.py::test_hello[h2ogpte/h2ogpte-guest]`."""
 
+# The same examples for everybody, and a busy machine is no finding. `--hypothesis-profile=default` goes exploring.
+settings.register_profile("parley", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
+
 
 class FilesAndFamilies(LoadFileScheduling):
     """`--dist loadfile`, where a family is a file's equal: its tests share a stack, wherever they are written."""
