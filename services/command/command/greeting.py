@@ -20,20 +20,29 @@ def greeting(plan: Plan, parts: Sequence[Running]) -> str:
             *(f"  {running.part.name:<10} pid {running.pid:<8} {_address(running)}" for running in parts),
             "",
             f"  URL: {plan.url}    (health: {plan.url}/health, documentation: {plan.url}/docs)",
-            *([] if plan.key else ["  No API_MASTER_KEY is set: everybody who reaches this address may use it."]),
+            *_door(plan),
             "",
             "Try it:",
             "",
-            f"  curl {plan.url}/v1/chat/completions -H 'Content-Type: application/json'{_bearer(plan.key)} \\",
+            f"  curl {plan.url}/v1/chat/completions -H 'Content-Type: application/json'{_bearer(plan)} \\",
             f"    -d '{_QUESTION}'",
             "",
         ]
     )
 
 
+def _door(plan: Plan) -> list[str]:
+    if plan.key:
+        return []
+    if plan.tokens:
+        return ["  Keys are the tokens of model-config.json: TOKEN in the line below is one of them."]
+    return ["  No API_MASTER_KEY is set: everybody who reaches this address may use it."]
+
+
 def _address(running: Running) -> str:
     return "{}:{}".format(*running.part.address) if running.part.address else "-"
 
 
-def _bearer(key: str | None) -> str:
+def _bearer(plan: Plan) -> str:
+    key = plan.key or ("$TOKEN" if plan.tokens else None)
     return f' -H "Authorization: Bearer {key}"' if key else ""

@@ -39,6 +39,8 @@ class Plan:
     redis_url: str
     key: str | None
     """Shell words for the key that callers need; see `surroundings.key_to_paste`."""
+    tokens: bool = False
+    """Whether there is a `model-config.json`, whose tokens are keys."""
 
 
 def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) -> Plan:
@@ -59,6 +61,7 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     old = Path("config/model-config.json").resolve()
     if "PARLEY_MODEL_CONFIG" not in settings and not Path(old.name).exists() and old.exists():
         told["PARLEY_MODEL_CONFIG"] = str(old)
+    tokens = Path({**settings, **told}.get("PARLEY_MODEL_CONFIG", old.name)).is_file()
     patience = float(grace) + 8
 
     behind = [
@@ -89,7 +92,7 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
         patience=patience,
     )
     rows = ((_redis(redis_port, state / "redis", lock),) if own_redis else (), (*behind, *keeping), (in_front,))
-    return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings))
+    return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings), tokens)
 
 
 def _redis(port: int, folder: Path, lock: int) -> Part:
