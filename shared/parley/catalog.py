@@ -137,7 +137,9 @@ class RouteNames:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(map(re.escape, text.split(AS_ASKED))))
+    """Each part between two `*` is looked for once (an atomic group), so that no name, however long, takes long."""
+    first, *between, last = map(re.escape, text.split(AS_ASKED))
+    return re.compile(first + "".join(f"(?>[^/]*?{part})" for part in between) + f"[^/]*{last}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ _AT_LEAST: Final = 10.0
 """Seconds that a failure counts as, lest failing fast be taken for speed."""
 _TRY: Final = 10.0
 """Seconds that one who is tried gets no others, unless it speaks before."""
+_MOST: Final = 1000
+"""Places that are remembered: where callers choose the model's name, they could name any number."""
 
 
 @dataclass(slots=True)
@@ -61,4 +63,9 @@ class Speeds:
         self._of(place).tried = monotonic()
 
     def _of(self, place: Place) -> _Known:
-        return self._known.setdefault((place.upstream.name, place.model), _Known())
+        which = place.upstream.name, place.model
+        if (known := self._known.get(which)) is None:
+            if len(self._known) >= _MOST:
+                del self._known[next(iter(self._known))]
+            known = self._known[which] = _Known()
+        return known

@@ -60,6 +60,13 @@ def test_failing_fast_is_not_speed(clock: list[float]) -> None:
     assert speeds.expected(A) == 20.0
 
 
+def test_names_that_callers_make_up_do_not_fill_the_memory(clock: list[float]) -> None:
+    speeds = Speeds()
+    for number in range(5000):
+        speeds.spoke(Place(A.upstream, A.provider, f"made up {number}"), 1.0)
+    assert len(speeds._known) == 1000
+
+
 def test_what_is_old_is_tried_again_and_meanwhile_believed(clock: list[float]) -> None:
     speeds = Speeds(recent=60)
     speeds.spoke(A, 0.5)

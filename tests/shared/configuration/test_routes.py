@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import get_args
 
@@ -180,6 +181,28 @@ def test_names_go_before_patterns_and_the_pattern_that_says_most_goes_first() ->
         "": "*",
     }
     assert list(names.listed()) == ["g4", "gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("a*b*c", ["abc", "axbxc", "abbcc", "abcbc"], ["ab", "ac", "abcx", "xabc", "ab/c", "a/bc"]),
+        ("*", ["", "x"], ["x/y"]),
+        ("**x", ["x", "yx"], ["", "y/x"]),
+        ("a/*/b*", ["a/x/b", "a//bb"], ["a/x/y/b", "a/x/b/"]),
+        ("*-mini", ["o4-mini", "-mini", "-mini-mini"], ["mini", "-mini2"]),
+    ],
+)
+def test_what_a_pattern_takes(pattern: str, matching: list[str], others: list[str]) -> None:
+    names = RouteNames([Route(pattern, ())])
+    assert [name for name in (*matching, *others) if names.find(name)] == matching
+
+
+def test_no_name_takes_long_to_be_told_apart() -> None:
+    names = RouteNames([Route("a*a*a*a*a*b", ())])
+    began = time.process_time()
+    assert names.find("a" * 1_000_000) is None
+    assert time.process_time() - began < 1
 
 
 def test_letters_of_a_pattern_mean_themselves() -> None:
