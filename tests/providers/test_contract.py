@@ -14,6 +14,7 @@ import pytest
 from parley.state import keys
 from tests.providers.subjects import SCENES, Family, Mishap, cases, everybody, id_of, one_of_each, stood_in
 from tests.providers.world import LONG, World
+from tests.stack.listening import Heard
 from tests.stack.running import until
 
 MULTILINGUAL = "Grüße, 世界! 👩‍👩‍👧‍👦 e\u0301 \u2028 \u0085 مرحبا 𝔘𝔫𝔦"
@@ -136,7 +137,7 @@ def test_a_refused_credential_is_the_operators_matter(world: World, name: str, m
     assert "www-authenticate" not in heard.headers
     again = world.listen(name, "hello", stream)
     assert again.status in (502, 503) and int(again.headers["retry-after"]) > 0
-    assert world.struck(name, mishap) == 1, "a refused credential was shown again while it rests"
+    assert knocks(world, name, mishap, again) == 0, "a refused credential was shown again while it rests"
 
 
 @streaming
@@ -167,7 +168,7 @@ def test_a_throttled_credential_rests_as_long_as_it_was_told(
     assert "x-should-retry" not in heard.headers
     again = world.listen(name, "hello", stream)
     assert again.status == 429 and 1 <= int(again.headers["retry-after"]) <= 7
-    assert world.struck(name, mishap) == 1, "it was asked again while it rests"
+    assert knocks(world, name, mishap, again) == 0, "it was asked again while it rests"
     assert world.guests(name) == guests, "a new guest was made to escape a limit"
 
 
@@ -181,7 +182,7 @@ def test_a_challenge_page_costs_one_request(world: World, name: str, mishap: Mis
     assert heard.headers["x-should-retry"] == "false"
     again = world.listen(name, "hello", stream)
     assert again.status == 503 and int(again.headers["retry-after"]) > 60
-    assert world.struck(name, mishap) == 1, "somebody knocked again at a door that asks for a human"
+    assert knocks(world, name, mishap, again) == 0, "somebody knocked again at a door that asks for a human"
 
 
 @streaming
@@ -216,6 +217,15 @@ def test_an_answer_that_nobody_can_read_is_no_answer(world: World, name: str, mi
     assert heard.code == "upstream_malformed"
     assert heard.finish is None
     assert heard.status == 502 or (stream and heard.text)
+
+
+def knocks(world: World, name: str, mishap: Mishap, again: Heard) -> int:
+    """How often the door was knocked at after the first time: for another answer, or by anybody at all.
+
+    Where sessions are made they are deleted, too, in the background and at the same door: there only answers count.
+    """
+    shown = sum(bool(attempt["credential"]) for attempt in world.record(again)["attempts"])
+    return shown if world.subjects[name].greets else max(shown, world.struck(name, mishap) - 1)
 
 
 # --- who keeps us waiting -----------------------------------------------------------------------------------------
