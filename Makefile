@@ -6,7 +6,7 @@ COMPOSE ?= $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-comp
 export PYTHON
 
 .DEFAULT_GOAL := menu
-.PHONY: menu run up down logs check test test-vendors test-engine bench new-provider docs lock clean
+.PHONY: menu run up down logs check test test-providers test-vendors test-engine bench new-provider docs lock clean
 
 menu:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -36,7 +36,11 @@ check: ## style, types, who imports whom; quick and offline
 	$(BIN)/lint-imports
 
 test: check ## check, and every test that needs no Docker and no vendor's client (ARGS="-k nginx")
-	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor and not provider" -n 2 --dist loadfile $(ARGS)
+
+test-providers: ## the contract of every provider, scene by scene, through the real front
+	@deploy/venv.sh test
+	$(BIN)/python -m pytest tests/providers -m "provider and not vendor" -n 2 --dist loadfile $(ARGS)
 
 test-vendors: ## the vendors' own clients, unmodified, against the stand-ins and against Parley
 	@deploy/venv.sh test

@@ -14,6 +14,9 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 """In ids such as `tests/providers/test_contract.py::test_hello[h2ogpte/h2ogpte-guest]`."""
 
+_SHORT = ("echo", "openai", "h2ogpte", "gptomni")
+"""The families under contract in `make test`; the others have `make test-providers`: each needs a stack of its own."""
+
 # The same examples for everybody, and a busy machine is no finding. `--hypothesis-profile=default` goes exploring.
 settings.register_profile("parley", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("parley")
@@ -28,8 +31,11 @@ class FilesAndFamilies(LoadFileScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run a vendor's client in an environment of its own are for `make test-vendors`: it installs ten."""
+    """What takes long has targets of its own: most families of providers, and vendors' clients (ten environments)."""
     for item in items:
+        family = _FAMILY.match(item.nodeid)
+        if family and family[1] not in _SHORT:
+            item.add_marker(pytest.mark.provider)
         if isinstance(item, pytest.Function) and hasattr(item.module, "saw"):
             item.add_marker(pytest.mark.vendor)
 
