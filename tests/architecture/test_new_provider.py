@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.provider  # it plays the whole contract once more
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-a-provider.md").read_text("utf-8")
 SKIPPED = shutil.ignore_patterns(

@@ -146,3 +146,8 @@ def typed(schema: Any) -> None:
         typed(inner)
     if "items" in schema:
         typed(schema["items"])
+
+
+def test_what_is_required_must_be_a_name():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", {}, None]}
+    assert cleaned(schema)["required"] == ["a"]

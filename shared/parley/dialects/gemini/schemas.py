@@ -111,7 +111,7 @@ class _Cut:
         if not isinstance(given, dict) or not given:
             return
         made["properties"] = {name: self.clean(one, seen) for name, one in given.items()}
-        required = [name for name in _list(schema.get("required")) if name in given]
+        required = [name for name in _list(schema.get("required")) if isinstance(name, str) and name in given]
         if required:
             made["required"] = required
 
