@@ -45,7 +45,7 @@ def test_each_token_is_bought_once_and_once_more_when_it_is_refused(running: tup
     emulator.reset()
     emulator.set(era=1)  # every token that was sold is of no use any more
     everybody()
-    # Who is not refused goes on with the other one's new token; the second is renewed when it is wanted, or by the keeper.
+    # Answers may all go on with the first new token; the second is bought when it is wanted, or by the keeper.
     bought = emulator.until(lambda stats: stats["counts"].get("token", 0) >= 2, 10)
     assert bought["counts"]["token"] == 2
     token = emulator.stats()["log"][-1]["path"].partition("access_token=")[2]
