@@ -37,17 +37,24 @@ def test_each_token_is_bought_once_and_once_more_when_it_is_refused(running: tup
             assert list(asking.map(ask, asked)) == [text.removeprefix("!say:") for text in asked]
         return emulator.stats()
 
-    assert everybody()["counts"]["token"] <= 4, "one for each, and perhaps one more that a probe bought"
-    emulator.reset()
-    shared = everybody()
+    bought = 0
+    for _ in range(
+        5
+    ):  # the first answers may all share one credential's token, while the other's is still being bought
+        emulator.reset()
+        shared = everybody()
+        if not (tokens := shared["counts"].get("token", 0)):
+            break
+        bought += tokens
     assert "token" not in shared["counts"]
+    assert bought <= 4, "one for each, and perhaps one more that a probe bought"
     assert [shared["credentials"][f"demoapikey{n}"]["requests"] for n in (1, 2)] == [12, 12]
     emulator.reset()
     emulator.set(era=1)  # every token that was sold is of no use any more
     everybody()
     # Answers may all go on with the first new token; the second is bought when it is wanted, or by the keeper.
-    bought = emulator.until(lambda stats: stats["counts"].get("token", 0) >= 2, 10)
-    assert bought["counts"]["token"] == 2
+    anew = emulator.until(lambda stats: stats["counts"].get("token", 0) >= 2, 10)
+    assert anew["counts"]["token"] == 2
     token = emulator.stats()["log"][-1]["path"].partition("access_token=")[2]
     for secret in (token, "demosecretkey1", "demosecretkey2"):
         assert secret and secret not in stack.logs()
