@@ -5,11 +5,12 @@ A request holds the snapshot that it began with to its end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal
 
+from parley.patterns import Pattern, pattern
 from parley.prices import NONE as NO_PRICES
 from parley.prices import Prices
 from parley.sealed import Secret
@@ -44,6 +45,32 @@ class PoolPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent in each period of the calendar (UTC; a week begins on Monday), or in all (`total`)."""
+
+    unit: Unit
+    amount: int
+    """Tokens, or millionths of the currency."""
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of what may be asked of us; 0: no limit. A minute and a day are any sliding 60 seconds and 24 hours."""
+
+    requests_per_minute: int = 0
+    requests_per_day: int = 0
+    tokens_per_minute: int = 0
+    tokens_per_day: int = 0
+    concurrency: int = 0
+    """Answers at a time."""
+    budgets: tuple[Budget, ...] = ()
+
+
+UNLIMITED: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialPlan:
     """A credential as the operator wrote it: alias, secret parts, and what differs from its upstream."""
 
@@ -55,6 +82,10 @@ class CredentialPlan:
     base_url: str | None = None
     timeouts: Mapping[str, float] = field(default_factory=dict)
     """Fields of `Timeouts` that differ for this credential."""
+    limits: Limits | None = None
+    """What may be asked with it; None: as its upstream says for each."""
+    disabled: bool = False
+    """Configured, and not lent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +103,8 @@ class Upstream:
     """Answers at a time per credential; 0: no limit."""
     per_minute: int = 0
     """Answers in any 60 seconds per credential; 0: no limit."""
+    limits: Limits = UNLIMITED
+    """What may be asked with each credential that has no limits of its own."""
     timeouts: Timeouts = Timeouts()
     pool: PoolPlan | None = None
     proxy: Secret | None = None
@@ -115,15 +148,15 @@ class RouteNames:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, Route] = {}
-        patterns: list[tuple[str, Route]] = []
+        found: list[tuple[str, Route]] = []
         for route in routes:
             for name in (route.model, *route.aliases):
                 if AS_ASKED in name:
-                    patterns.append((name, route))
+                    found.append((name, route))
                 else:
                     self._exact.setdefault(name, route)
-        patterns.sort(key=lambda named: len(named[0].replace(AS_ASKED, "")), reverse=True)  # stable: the first wins
-        self._patterns = [(_pattern(name), route) for name, route in patterns]
+        found.sort(key=lambda named: len(named[0].replace(AS_ASKED, "")), reverse=True)  # stable: the first wins
+        self._patterns = [(pattern(name), route) for name, route in found]
 
     def find(self, model: str) -> Route | None:
         """The route for a model name; None when none is meant."""
@@ -134,12 +167,6 @@ class RouteNames:
     def listed(self) -> Iterable[str]:
         """Every name and alias that is no pattern."""
         return self._exact
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Each part between two `*` is looked for once (an atomic group), so that no name, however long, takes long."""
-    first, *between, last = map(re.escape, text.split(AS_ASKED))
-    return re.compile(first + "".join(f"(?>[^/]*?{part})" for part in between) + f"[^/]*{last}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,35 +180,47 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """What may be spent in each period of the calendar (UTC; a week begins on Monday), or in all (`total`)."""
-
-    unit: Unit
-    amount: int
-    """Tokens, or millionths of the currency."""
-    period: Period
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of what may be asked of us; 0: no limit. A minute and a day are any sliding 60 seconds and 24 hours."""
-
-    requests_per_minute: int = 0
-    requests_per_day: int = 0
-    tokens_per_minute: int = 0
-    tokens_per_day: int = 0
-    concurrency: int = 0
-    """Answers at a time."""
-    budgets: tuple[Budget, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls us, known by an API key."""
 
     name: str
+    """Unique, and never changed: what it used goes by it."""
     bound: Binding | None = None
     """None: every model of the catalog, by its name."""
+    limits: Limits = UNLIMITED
+    models: tuple[str, ...] = ()
+    """Patterns of the models and routes that it may ask for; none: all."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where it may call from; none: anywhere."""
+    expires: float | None = None
+    """When the key ends to be valid, in seconds since the epoch."""
+    disabled: bool = False
+    contents: bool = False
+    """Whether what is said is logged, because an operator asked for it."""
+    issued: bool = False
+    """Whether the key may be revoked while we run, so that it is only good while we hear of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimit:
+    """What may be asked of all models together that a pattern fits (`parley.patterns`)."""
+
+    model: str
+    limits: Limits
+
+
+class ModelLimits:
+    """Which limit a model has: the first whose pattern fits one of its names."""
+
+    def __init__(self, limits: Iterable[ModelLimit] = ()) -> None:
+        self.limits = tuple(limits)
+        self._patterns: list[tuple[Pattern, ModelLimit]] = [(pattern(limit.model), limit) for limit in self.limits]
+
+    def of(self, *names: str) -> ModelLimit | None:
+        """The limit of a model that goes by these names."""
+        if not self._patterns:
+            return None
+        return next((limit for fits, limit in self._patterns if any(map(fits.fullmatch, names))), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +236,4 @@ class Catalog:
     keyed: bool = False
     """Whether a key is asked for although none is known: those that were configured cannot be used."""
     prices: Prices = NO_PRICES
+    model_limits: ModelLimits = field(default_factory=ModelLimits)

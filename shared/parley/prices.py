@@ -7,12 +7,13 @@ is asked of it are sums.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Protocol
+
+from parley.patterns import pattern
 
 _MILLION: Final = 1_000_000
 _REMEMBERED: Final = 1024
@@ -31,7 +32,7 @@ class Price:
     """What models of one pattern cost, in millionths of the currency per million tokens."""
 
     pattern: str
-    """`upstream/model`, or a model's name at any upstream; `*` stands for any text without `/`, `**` for any."""
+    """Of `upstream/model`, or of a model's name at any upstream (`parley.patterns`)."""
     prompt: int
     completion: int
     cached: int
@@ -57,7 +58,7 @@ class Prices:
     def __init__(self, prices: Iterable[Price] = (), currency: str = "USD") -> None:
         self.currency = currency
         self.prices = tuple(prices)
-        self._patterns = [(_pattern(price.pattern), price) for price in self.prices]
+        self._patterns = [(pattern(price.pattern), price) for price in self.prices]
         self.of = lru_cache(_REMEMBERED)(self._of)
 
     def __eq__(self, other: object) -> bool:
@@ -81,10 +82,6 @@ class Prices:
 
 def _millionths(amount: Decimal | float) -> int:
     return round(Decimal(str(amount)) * _MILLION)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join("[^/]*".join(map(re.escape, part.split("*"))) for part in text.split("**")))
 
 
 NONE: Final = Prices()
