@@ -143,7 +143,7 @@ class Route:
 class RouteNames:
     """Which route a model name takes: the one that has it as its name or alias, else the pattern that says most of it.
 
-    A `*` stands for any letters but `/`, so that a pattern does not take `upstream/model` unless it is written so.
+    A `*` stands for any letters but `/`: a pattern does not take `upstream/model` unless it is written so.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:

@@ -188,7 +188,7 @@ def test_names_go_before_patterns_and_the_pattern_that_says_most_goes_first() ->
     [
         ("a*b*c", ["abc", "axbxc", "abbcc", "abcbc"], ["ab", "ac", "abcx", "xabc", "ab/c", "a/bc"]),
         ("*", ["", "x"], ["x/y"]),
-        ("**x", ["x", "yx"], ["", "y/x"]),
+        ("**x", ["x", "yx", "y/x"], ["", "xy"]),
         ("a/*/b*", ["a/x/b", "a//bb"], ["a/x/y/b", "a/x/b/"]),
         ("*-mini", ["o4-mini", "-mini", "-mini-mini"], ["mini", "-mini2"]),
     ],
