@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 import httpx
 import msgspec
@@ -113,9 +113,7 @@ class Anthropic:
                     raise failure
                 decoder = Decoder(answer_tool=question.answer_tool, signed=question.signed, shown=self._shown)
                 body = Body(response.headers, decoder)
-                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
-                compressed = "content-encoding" in response.headers
-                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                chunks = self._http.chunks(response)
                 async for chunk in chunks:
                     lease.active = loop.time()  # while it thinks unseen, it says nothing but pings
                     for event in body.feed(chunk):

@@ -7,9 +7,8 @@ from the configuration; the list of its base models, which costs nothing, tells 
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
-import httpx
 import msgspec
 
 from parley.catalog import Upstream
@@ -77,8 +76,7 @@ class Azure:
                 page = await self._http.read(response)
                 raise elsewhere(refusal(page.status_code, page.headers, page.content), self._upstream)
             body = Body(response.headers, Decoder(self._failure_in))
-            compressed = "content-encoding" in response.headers
-            chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+            chunks = self._http.chunks(response)
             async for chunk in chunks:
                 for event in body.feed(chunk):
                     yield event

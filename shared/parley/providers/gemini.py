@@ -10,7 +10,6 @@ from contextlib import aclosing
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from parley.catalog import Upstream
@@ -104,7 +103,7 @@ class Gemini:
             ) as response:
                 if response.status_code == 200:
                     body = Body(response.headers, Decoder(one_call=prompt.parallel_tool_calls is False))
-                    async with aclosing(_read(body, response)) as events:
+                    async with aclosing(_read(body, self._http.chunks(response))) as events:
                         async for event in events:
                             yield event
                     return
@@ -170,8 +169,7 @@ def _unreadable() -> UpstreamMalformed:
     return UpstreamMalformed("The upstream's list of models cannot be read.")
 
 
-async def _read(body: Body, response: httpx.Response) -> Events:
-    chunks: AsyncIterator[bytes] = response.aiter_bytes()
+async def _read(body: Body, chunks: AsyncIterator[bytes]) -> Events:
     try:
         async for chunk in chunks:
             for event in body.feed(chunk):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import httpx
 import msgspec
@@ -86,9 +86,7 @@ class OpenAI:
                         failure_of(page.status_code, page.headers, page.content, self._row.verdicts), self._upstream
                     )
                 body = Body(response.headers, self._decoder())
-                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
-                compressed = "content-encoding" in response.headers
-                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                chunks = self._http.chunks(response)
                 async for chunk in chunks:
                     for event in body.feed(chunk):
                         yield event

@@ -7,9 +7,8 @@ import urllib.parse
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import httpx
 import msgspec
 
 from parley.dialects import claude_web as dialect
@@ -91,8 +90,7 @@ class Site:
                 timeouts=self.place.timeouts,
                 proxy=self.place.proxy,
             ) as answer:
-                compressed = "content-encoding" in answer.headers
-                pieces = answer.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, answer.stream))
+                pieces = self.net.http.chunks(answer)
                 yield Reply(answer.status_code, answer.headers, answer.headers.get_list("set-cookie"), pieces)
 
     async def call(self, method: str, path: str, body: Any = None, *, chat: str = "") -> tuple[Reply, bytes]:

@@ -98,7 +98,7 @@ class FlowGPT:
                         continue
                     raise self._refusal(lease.credential, page)
                 body = Body(response.headers, dialect.Cleaner(options.clean_characters, strict=options.clean_strictly))
-                async for chunk in response.aiter_bytes():
+                async for chunk in self._http.chunks(response):
                     for event in body.feed(chunk):
                         yield event
                 for event in body.finish():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -73,9 +73,7 @@ class QianfanLegacy:
                     page = await self._http.read(response)
                     raise legacy.failure_of(page.status_code, page.headers, page.content)
                 body = Body(response.headers, legacy.Decoder(response.headers))
-                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
-                compressed = "content-encoding" in response.headers
-                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                chunks = self._http.chunks(response)
                 async for chunk in chunks:
                     for event in body.feed(chunk):
                         yield event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 import httpx
 import msgspec
@@ -75,9 +75,7 @@ class Qianfan:
                     page = await self._http.read(response)
                     raise failure_of(page.status_code, page.headers, page.content)
                 body = Body(response.headers, v2.Decoder())
-                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
-                compressed = "content-encoding" in response.headers
-                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                chunks = self._http.chunks(response)
                 async for chunk in chunks:
                     for event in body.feed(chunk):
                         yield event

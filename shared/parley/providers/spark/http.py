@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
-from typing import Final, cast
+from typing import Final
 
 from parley.catalog import Upstream
 from parley.chat.demands import Feature
@@ -60,8 +59,7 @@ class SparkHTTP:
                 page = await self._http.read(response)
                 raise refusals.refused(page.status_code, page.headers, page.content)
             body = Body(response.headers, dialect.Decoder(dialect.most_tokens(prompt)))
-            compressed = "content-encoding" in response.headers
-            chunks = response.aiter_bytes() if compressed else aiter(cast(AsyncIterable[bytes], response.stream))
+            chunks = self._http.chunks(response)
             async for chunk in chunks:
                 for event in body.feed(chunk):
                     yield event

@@ -56,7 +56,7 @@ class ZhipuV3:
                     raise settled(failure_of(page.status_code, page.headers, page.content))
                 lines, answer = Lines(), v3.Decoder(response.headers)
                 try:
-                    async for chunk in response.aiter_bytes():
+                    async for chunk in self._http.chunks(response):
                         for line in lines.feed(chunk):
                             for event in answer.feed(line):
                                 yield event

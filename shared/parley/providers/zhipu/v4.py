@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
-import httpx
 import msgspec
 
 from parley.catalog import Upstream
@@ -75,9 +74,7 @@ class Zhipu:
                         continue
                     raise settled(failure)
                 answer = Body(response.headers, Decoder())
-                # Plain chunks skip httpx's decoders; one that compresses though told not to is still understood.
-                compressed = "content-encoding" in response.headers
-                chunks = response.aiter_bytes() if compressed else aiter(cast(httpx.AsyncByteStream, response.stream))
+                chunks = self._http.chunks(response)
                 async for chunk in chunks:
                     for event in answer.feed(chunk):
                         yield event

@@ -38,7 +38,7 @@ class Parrot:
             if response.status_code != 200 or is_page(response.headers.get("content-type", ""), b""):
                 raise _failure(await self._http.read(response))
             lines, decoder = Lines(), dialect.Decoder()
-            async for chunk in response.aiter_bytes():
+            async for chunk in self._http.chunks(response):
                 for line in lines.feed(chunk):
                     for event in decoder.feed(line):
                         yield event
