@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
+from gateway.protocol import GatewayProtocol
+
 GRACEFUL_SECONDS = float(os.environ.get("GRACEFUL_SECONDS") or 75)
 
 
@@ -15,7 +17,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has 
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012  # the name and shape that UvicornWorker reads
         "loop": "uvloop",
-        "http": "httptools",
+        "http": GatewayProtocol,  # httptools
         "ws": "none",
         "lifespan": "on",
         "access_log": False,  # one request, one record, written by the gateway itself

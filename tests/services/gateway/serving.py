@@ -36,6 +36,7 @@ from gateway.delivery import Pulse
 from gateway.figures import Figures
 from gateway.health import Health
 from gateway.parts import Parts
+from gateway.protocol import GatewayProtocol
 from gateway.routing import Directory
 from gateway.visitors import Visitors
 from parley.catalog import Caller, Catalog, Upstream
@@ -126,8 +127,8 @@ class Front:
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            application(self._lifespan, self._origins), loop="uvloop", http="httptools", lifespan="on", log_config=None,
-            access_log=False, server_header=False, timeout_graceful_shutdown=1,
+            application(self._lifespan, self._origins), loop="uvloop", http=GatewayProtocol, lifespan="on",
+            log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
