@@ -32,7 +32,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def run(copy: Path, command: str) -> str:
     """A line of the page, in the copy; its packages are imported from there, too."""
-    folders = ("", "shared", "services/gateway", "services/keeper", "services/command")
+    folders = ("", "shared", "services/gateway", "services/keeper", "services/console", "services/command")
     path = os.pathsep.join(str(copy / folder) for folder in folders)
     cache = {"PYTHONPYCACHEPREFIX": str(copy / ".pycache")}
     done = subprocess.run(

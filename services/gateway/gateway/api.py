@@ -18,8 +18,8 @@ from gateway.chat import Chat
 from gateway.entrance import Entrance
 from gateway.parts import Parts
 from gateway.reference import describe_chat
-from gateway.wire.failure import told, unexpected
 from parley.catalog import Caller
+from parley.envelope import told, unexpected
 from parley.errors import BadRequest, Failure, ModelNotFound, Unauthenticated, UnknownURL, WrongMethod
 from parley.metrics import CONTENT_TYPE
 

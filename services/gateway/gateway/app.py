@@ -25,7 +25,6 @@ from gateway.planning import Planner
 from gateway.relay import Relay
 from gateway.routing import Directory
 from gateway.speeds import Speeds
-from gateway.visitors import Visitors
 from parley import tokens
 from parley.configuration import Configured, read_catalog
 from parley.configuration.environment import read_settings
@@ -47,6 +46,7 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
+from parley.visitors import Visitors
 
 _UNUSABLE = 4
 """The exit code that gunicorn takes for `the application failed to load`: it does not start it over and over."""

@@ -19,10 +19,11 @@ from gateway.delivery import Delivery
 from gateway.parts import Parts
 from gateway.wire import stream
 from gateway.wire.body import completion
-from gateway.wire.failure import JSON, Headers, frame, told, unexpected
+from gateway.wire.failure import frame
 from gateway.wire.request import Asked, parse
 from parley.catalog import Caller
 from parley.chat.answer import Answer
+from parley.envelope import JSON, Headers, told, unexpected
 from parley.errors import Failure, TooLarge
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from typing import Final
 
 from starlette.types import Send
 
-from gateway.wire.failure import Headers
 from gateway.wire.stream import KEEP_ALIVE
+from parley.envelope import Headers
 
 _FINEST, _COARSEST = 0.005, 0.5
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.parts import Parts
-from gateway.wire.failure import Headers
 from parley.clock import monotonic
+from parley.envelope import Headers
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 _HEADER_LIST: Final = re.compile(rb"[A-Za-z0-9_-]+(?:\s*,\s*[A-Za-z0-9_-]+)*")

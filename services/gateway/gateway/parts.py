@@ -11,12 +11,12 @@ from gateway.books import Books
 from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.routing import Directory
-from gateway.visitors import Visitors
 from parley.catalog import Caller
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.journal import Journal
 from parley.settings import Settings
+from parley.visitors import Visitors
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ from gateway.health import Health
 from gateway.parts import Parts
 from gateway.protocol import GatewayProtocol
 from gateway.routing import Directory
-from gateway.visitors import Visitors
 from parley.catalog import Caller, Catalog, Upstream
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
@@ -48,6 +47,7 @@ from parley.prices import Prices
 from parley.sealed import Secret
 from parley.state.line import Line
 from parley.state.meter import Meter
+from parley.visitors import Visitors
 
 Script = Callable[[Prompt, Tally], Events]
 

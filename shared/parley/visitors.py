@@ -26,7 +26,7 @@ class Visitors:
         self._trusted = [_network(entry) for entry in trusted]
 
     def address(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The client's address, or "" when nobody says one (a gateway that is asked past nginx)."""
+        """The client's address, or "" when nobody says one (a service that is asked past nginx)."""
         told = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
         if not self._trusted:  # then the last entry stands, whatever it is: nginx wrote it
             return told.rpartition(",")[2].strip()[:_LONGEST]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.visitors import Visitors
 from parley.settings import ConfigurationError
+from parley.visitors import Visitors
 
 
 @pytest.mark.parametrize(
