@@ -1,14 +1,19 @@
 """Where a catalog comes from: the environment's families of variables, `parley.yaml`, which wins over them, and
-openai-style-api's `model-config.json`, which adds upstreams and keys of its own."""
+openai-style-api's `model-config.json`, which adds upstreams and keys of its own; and over all of them the changes that
+an operator made while Parley runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from parley.catalog import Catalog, CredentialPlan, Upstream
+from parley.catalog import Caller, Catalog, CredentialPlan, ModelLimits, Upstream
+from parley.configuration.changes import Base, changed, read_document
 from parley.configuration.environment import upstreams_of
 from parley.configuration.families import Environment
 from parley.configuration.file import read_file
+from parley.configuration.keys import digest
 from parley.configuration.model_config import read_model_config
 from parley.configuration.routes import check_routes
 from parley.settings import ConfigurationError
@@ -26,8 +31,8 @@ class Configured:
     advice: tuple[str, ...]
 
 
-def read_catalog(settings: Environment) -> Configured:
-    """The catalog of this start. Raises ConfigurationError."""
+def read_catalog(settings: Environment, changes: Mapping[str, Any] | None = None) -> Configured:
+    """The catalog of the environment and the files as they are now, with the changes. Raises ConfigurationError."""
     found = upstreams_of(settings)
     file = read_file(settings)
     upstreams = {upstream.name: upstream for upstream in found.upstreams}
@@ -39,10 +44,47 @@ def read_catalog(settings: Environment) -> Configured:
                 f"{settings.parley_model_config} makes an upstream '{upstream.name}', and so does "
                 f"{settings.parley_config}; give that one another name."
             )
+    check_routes(file.routes, {**upstreams, ECHO.name: ECHO}, str(settings.parley_config))
+    now = Base(
+        upstreams=upstreams,
+        routes={route.model: route for route in file.routes},
+        callers=_together(old.callers, file.callers, settings),
+        limits={limit.model: limit for limit in file.limits},
+        prices=file.prices,
+        default_model=file.default_model or settings.default_model,
+    )
+    if changes:
+        now = changed(now, read_document(changes), settings)
     # Echo comes last: a real upstream's model of that name goes first.
-    upstreams.setdefault(ECHO.name, ECHO)
-    check_routes(file.routes, upstreams, str(settings.parley_config))
-    default = file.default_model or settings.default_model
-    routes = {route.model: route for route in file.routes}
-    catalog = Catalog(upstreams, routes, default, old.callers, old.keyed, prices=file.prices)
+    every = {**now.upstreams, **({} if ECHO.name in now.upstreams else {ECHO.name: ECHO})}
+    if changes:
+        check_routes(list(now.routes.values()), every, "routes")
+        _check_bindings(now.callers, every)
+    catalog = Catalog(
+        every,
+        now.routes,
+        now.default_model,
+        now.callers,
+        keyed=old.keyed or bool(now.callers),
+        prices=now.prices,
+        model_limits=ModelLimits(now.limits.values()),
+    )
     return Configured(catalog, (*found.advice, *old.advice))
+
+
+def _together(old: Mapping[bytes, Caller], file: Mapping[bytes, Caller], settings: Environment) -> dict[bytes, Caller]:
+    """All keys of files. None of them may be the master key, whose holder may do more."""
+    if set(old) & set(file):
+        raise ConfigurationError(f"{settings.parley_config}: one of its keys is a token of the model-config file, too.")
+    master = settings.master_key
+    if master is not None and bytes.fromhex(digest(master.get_secret_value())) in file:
+        raise ConfigurationError(f"{settings.parley_config}: one of its keys is API_MASTER_KEY; choose another.")
+    return {**old, **file}
+
+
+def _check_bindings(callers: Mapping[bytes, Caller], upstreams: Mapping[str, Upstream]) -> None:
+    """What a token of the model-config file is bound to cannot be taken away."""
+    for caller in callers.values():
+        if caller.bound is not None:
+            for route in (*caller.bound.names.values(), *([caller.bound.otherwise] if caller.bound.otherwise else [])):
+                check_routes([route], upstreams, f"the key '{caller.name}'")

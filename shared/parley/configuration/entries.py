@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, ConfigDict, ValidationError
 
 from parley.chat.defaults import wrong_with
 
@@ -20,3 +20,11 @@ def _checked(defaults: dict[str, Any]) -> dict[str, Any]:
 
 DefaultsEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
 """Fields of a request, such as temperature: as they are here where a request does not say."""
+
+
+def mistakes(problem: ValidationError) -> str:
+    """What is wrong and where, without any value."""
+    return "; ".join(
+        f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        for error in problem.errors()
+    )

@@ -26,11 +26,16 @@ def read_settings(**overrides: Any) -> Environment:
         settings = Environment(**overrides)
     except ValidationError as problem:
         raise ConfigurationError("; ".join(_sentence(error) for error in problem.errors())) from None
-    if (key := settings.master_key) is not None and is_placeholder(key.get_secret_value()):
+    master, admin = settings.master_key, settings.admin_key
+    if master is not None and is_placeholder(master.get_secret_value()):
         name = "API_MASTER_KEY" if settings.api_master_key else "API_KEY"
+        raise _guessable(name, "leave it out to run without a key on 127.0.0.1")
+    if admin is not None and is_placeholder(admin.get_secret_value()):
+        raise _guessable("ADMIN_KEY", "leave it out to run without the admin API")
+    if admin is not None and master is not None and admin.get_secret_value() == master.get_secret_value():
         raise ConfigurationError(
-            f"{name} is a placeholder that anybody can guess. Set it to a long random value, for example the output "
-            "of `openssl rand -hex 32`, or leave it out to run without a key on 127.0.0.1."
+            "ADMIN_KEY is the same as API_MASTER_KEY. Whoever calls models must not be able to change the configuration: "
+            "set ADMIN_KEY to another long random value."
         )
     return settings
 
@@ -47,6 +52,13 @@ def upstreams_of(settings: Environment) -> Found:
             f"http://{settings.nginx_bind}:{settings.nginx_port}/v1 (NGINX_BIND, NGINX_PORT)."
         )
     return Found(upstreams, tuple(advice))
+
+
+def _guessable(name: str, otherwise: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is a placeholder that anybody can guess. Set it to a long random value, for example the output "
+        f"of `openssl rand -hex 32`, or {otherwise}."
+    )
 
 
 def _sentence(error: Any) -> str:

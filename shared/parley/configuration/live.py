@@ -1,15 +1,17 @@
-"""The configuration in force: what this process started with, and the changes that everybody agrees on since.
+"""The configuration in force: environment and files, and the changes that everybody agrees on.
 
 Every process asks Redis for the number of the revision four times a second, which costs a few bytes on a connection
 that is there anyway, and reads the changes when it has grown; so all agree within a second (promise 13). Why nothing
-is pushed: docs/decisions/0008-revisions-are-asked-for.md.
+is pushed: docs/decisions/0008-revisions-are-asked-for.md. It looks at the files as often.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from os import stat_result
+from pathlib import Path
 from typing import Final
 
 from parley.catalog import Catalog
@@ -31,14 +33,17 @@ log = logging.getLogger(__name__)
 class Live:
     """The catalog of this process, kept up to date from `open` to `close`.
 
-    `read` makes a catalog of the environment, the file and the given changes. Changes that this process cannot use
-    (its environment may differ from that of the process that took them) leave its catalog as it is, and are told.
+    `read` makes a catalog of the environment, the `files` and the given changes. What this process cannot use (its
+    environment may differ from that of the process that took the changes) leaves its catalog as it is, and is told.
     """
 
-    def __init__(self, read: Callable[[Changes], Configured], revisions: Revisions) -> None:
+    def __init__(self, read: Callable[[Changes], Configured], revisions: Revisions, files: Sequence[Path] = ()) -> None:
         self._read = read
         self._revisions = revisions
+        self._files = files
         self._task: asyncio.Task[None] | None = None
+        self._stamps = self._stamped()
+        self._changes: Changes = {}
         self.catalog = read({}).catalog
         self.revision = 0
         """The revision that `catalog` shows."""
@@ -61,24 +66,30 @@ class Live:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self) -> None:
-        """See whether there is a newer revision, and put it in force. Raises StateUnavailable, LostKey."""
+        """See whether there is something newer, and put it in force. Raises StateUnavailable, LostKey."""
+        if (stamps := self._stamped()) != self._stamps:
+            self._stamps = stamps
+            await self._take("the changed file")
         if await self._revisions.number() != self.revision:
-            number, changes = await self._revisions.current()
-            await self._take(number, changes)
+            self.revision, self._changes = await self._revisions.current()
+            await self._take(f"revision {self.revision}")
         self.confirmed = monotonic()
 
-    async def _take(self, number: int, changes: Changes) -> None:
-        self.revision = number
+    async def _take(self, news: str) -> None:
         try:
-            self.catalog = self._read(changes).catalog
+            self.catalog = self._read(self._changes).catalog
         except ConfigurationError as problem:
             self.problem = str(problem)
-            log.error("revision %s of the configuration cannot be used here: %s", number, problem)  # noqa: TRY400
+            log.error("%s of the configuration cannot be used here: %s", news, problem)  # noqa: TRY400
             return
         self.problem = ""
-        log.info("revision %s of the configuration is in force", number)
+        log.info("%s of the configuration is in force", news)
         for tell in self.listeners:
             await tell(self.catalog)
+
+    def _stamped(self) -> list[tuple[int, int] | None]:
+        """What tells one state of a file from another: when it was written, and its length."""
+        return [(found.st_mtime_ns, found.st_size) if (found := _found(path)) else None for path in self._files]
 
     async def _look_for_ever(self) -> None:
         while True:
@@ -94,3 +105,10 @@ class Live:
             log.critical("%s", lost)
         except Exception:  # a listener's bug must not end the looking
             log.exception("a change of the configuration was not taken everywhere")
+
+
+def _found(path: Path) -> stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

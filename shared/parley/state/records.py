@@ -42,8 +42,8 @@ class LostKey(UnsealError):
 
 
 def plans(upstream: Upstream) -> Sequence[CredentialPlan]:
-    """What there is to lend: the configured credentials, or an open door where none is needed."""
-    return upstream.credentials or (_OPEN_DOOR,)
+    """What there is to lend: the credentials that are not disabled, or an open door where none is needed."""
+    return tuple(plan for plan in upstream.credentials or (_OPEN_DOOR,) if not plan.disabled)
 
 
 class Records:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +91,36 @@ async def test_a_change_that_cannot_be_used_here_leaves_what_was_and_is_told(red
         await revisions.write({}, upon=2, who="bob", what="mends it")
         await until(live, 3)
         assert list(live.catalog.upstreams) == ["base"] and live.problem == ""
+
+
+async def test_a_file_that_changes_is_read_again(redis: RedisServer, tmp_path: Path) -> None:
+    file = tmp_path / "names"
+    file.write_text("one")
+
+    def of_file(changes: dict[str, Any]) -> Configured:
+        text = file.read_text() if file.exists() else "none"
+        return read({**changes, **{name: {} for name in text.split()}})
+
+    line = Line(Secret(redis.url), process_name("gateway"), limit=1.0)
+    await line.open()
+    revisions = Revisions(line, SEAL)
+    live = Live(of_file, revisions, [file])
+    try:
+        assert list(live.catalog.upstreams) == ["base", "one"]
+        await revisions.write({"east": {}}, upon=0, who="ada", what="adds east")
+        await live.look()
+        file.write_text("one two")
+        await live.look()
+        assert list(live.catalog.upstreams) == ["base", "east", "one", "two"]
+        file.write_text("bad")
+        await live.look()
+        assert list(live.catalog.upstreams) == ["base", "east", "one", "two"] and live.problem == "'bad' is bad"
+        file.unlink()
+        await live.look()
+        assert list(live.catalog.upstreams) == ["base", "east", "none"] and live.problem == ""
+    finally:
+        await live.close()
+        await line.close()
 
 
 async def test_a_snapshot_that_somebody_holds_does_not_change(redis: RedisServer) -> None:
