@@ -2,6 +2,8 @@
 
 * A request counts for scopes (its key, its model): it is admitted to all of them, or to none, by one script in Redis.
   What it may take at worst is reserved; when it is over, `settle` puts what it took in its place.
+* `ask` sends that script at once and waits for nothing, so that a credential can be asked for in the same turn:
+  `Vault.lend` is told `Asked.id`, and lends only if that request was admitted.
 * `settle` and `release` only say so: they are synchronous, may be called twice, never fail, and are not awaited.
 * Places of answers under way are renewed in one batch per process, so that those of a killed one come back within the
   life of a lease. What it had reserved stays counted: nobody knows how much of it was taken.
@@ -11,8 +13,9 @@
 from __future__ import annotations
 
 import secrets
+from asyncio import Future
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -20,9 +23,10 @@ from parley.catalog import Budget
 from parley.clock import monotonic
 from parley.errors import OverLimit, StateUnavailable
 from parley.state import keys, script
+from parley.state.asked import Admitted, Asked
 from parley.state.line import Line
 from parley.state.overrun import overrun
-from parley.state.scopes import REQUESTS, TOKENS, Amounts, Fullness, Room, Scope, effective, read_fullness, room
+from parley.state.scopes import REQUESTS, TOKENS, Amounts, Fullness, Scope, effective, read_fullness, room
 from parley.state.settlement import Request, Settlement
 from parley.state.shares import Shares
 from parley.state.terms import Terms, ms
@@ -38,19 +42,6 @@ _COLUMNS: Final = {
     "concurrency": 6,
 }
 """Where in a row is how much of a limit is used; from 7 on, of each budget its period's number and what is spent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may go on. It is to be settled or released."""
-
-    id: str
-    requests: Room | None
-    """What the tightest limit of requests leaves; None where there is none."""
-    tokens: Room | None
-    """The same of tokens."""
-    shared: bool = True
-    """False when it was admitted by this process's share."""
 
 
 class Admission:
@@ -80,31 +71,48 @@ class Admission:
 
     # --- one request --------------------------------------------------------------------------------------------------
 
-    async def admit(self, scopes: Iterable[Scope], *, tokens: int, cost: int) -> Admitted:
-        """Admit a request that may take so many tokens, and cost so much (millionths), at worst.
+    def ask(self, scopes: Iterable[Scope], *, tokens: int, cost: int) -> Asked:
+        """Ask for a request that may take so many tokens, and cost so much (millionths), at worst; wait for nothing.
 
-        Each scope is named once. One round trip, or none where nothing is limited. Raises OverLimit (a LimitReached),
-        which knows when there is room in all; StateUnavailable where nobody knows what is left.
+        Each scope is named once. Where nothing is limited, nobody is asked and it is granted at once. Whoever asked
+        sees to it that the request ends: it is settled, released or voided.
         """
-        identity = f"{self._name}-{next(self._count):x}"
         limited = [(name, found) for name, limits in scopes if (found := effective(limits))]
         if not limited:
-            return Admitted(identity, None, None)
-        request = Request(identity, limited, Amounts(tokens, cost), monotonic())
-        asked = self._line.up
+            asked = Asked("")
+            asked.grant(Admitted("", None, None))
+            return asked
+        request = Request(f"{self._name}-{next(self._count):x}", limited, Amounts(tokens, cost), monotonic())
+        heard = self._line.up  # else nobody was asked, and nothing is to be taken back
+        said = self._line.run(script.ADMIT, keys.LIMITS, *self._settlement.told(request))
+        asked = Asked(request.id, said)
+        if said.done():
+            self._decide(asked, request, heard, said)
+        else:
+            said.add_done_callback(partial(self._decide, asked, request, heard))
+        return asked
+
+    async def admit(self, scopes: Iterable[Scope], *, tokens: int, cost: int) -> Admitted:
+        """Ask, and wait for it. Raises OverLimit, which knows when there is room in all; StateUnavailable where nobody
+        knows what is left."""
+        asked = self.ask(scopes, tokens=tokens, cost=cost)
         try:
-            reply = await self._line.run(script.ADMIT, keys.LIMITS, *self._settlement.told(request))
-        except StateUnavailable:
-            return self._by_share(request, asked)
-        except BaseException:  # the caller is gone
-            self._settlement.void(identity)
+            return await asked.granted()
+        except BaseException:
+            self.void(asked)
             raise
-        if reply[0] != b"admitted":
-            raise _refusal(request, reply)
-        request.sure = True
-        request.parts = self._shares.admitted(limited, request.amounts, reply[1])
-        self._settlement.began(request)
-        return Admitted(identity, room(limited, reply[1], REQUESTS), room(limited, reply[1], TOKENS))
+
+    def void(self, asked: Asked) -> None:
+        """The caller is gone. What was not decided yet is taken back and was no request; what was granted is released.
+
+        May be said at any time, also of a request that was refused or is over: then nothing happens.
+        """
+        if asked.withdraw():
+            if asked.said is not None:
+                asked.said.cancel()
+            self._settlement.void(asked.request)
+        elif (admitted := asked.admitted) is not None:
+            self.release(admitted)
 
     def settle(self, admitted: Admitted, tokens: int, cost: int) -> None:
         """The request is over, and took so much: more or less than was reserved."""
@@ -141,14 +149,32 @@ class Admission:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _by_share(self, request: Request, asked: bool) -> Admitted:
-        """Redis does not answer. If it was asked, it may count the request all the same, now or when it wakes up."""
+    def _decide(self, asked: Asked, request: Request, heard: bool, said: Future[Any]) -> None:
+        if said.cancelled() or asked.decided:
+            return  # the caller is gone
+        problem = said.exception()
         try:
-            request.parts, requests, tokens = self._shares.admit(request.scopes, request.amounts)
-        except (OverLimit, StateUnavailable):
-            if asked:
+            admitted = self._by_share(request, problem) if problem else self._admitted(request, said.result())
+        except Exception as refusal:  # noqa: BLE001  # a mistake of ours, too: whoever waits must hear of it
+            if problem is not None and heard:  # it may be counted all the same, now or when Redis wakes up
                 self._settlement.void(request.id)
-            raise
+            asked.refuse(refusal)
+        else:
+            asked.grant(admitted)
+
+    def _admitted(self, request: Request, reply: Sequence[Any]) -> Admitted:
+        if reply[0] != b"admitted":
+            raise _refusal(request, reply)
+        request.sure = True
+        request.parts = self._shares.admitted(request.scopes, request.amounts, reply[1])
+        self._settlement.began(request)
+        return Admitted(request.id, room(request.scopes, reply[1], REQUESTS), room(request.scopes, reply[1], TOKENS))
+
+    def _by_share(self, request: Request, problem: BaseException) -> Admitted:
+        """Redis does not answer. Any other problem is a mistake of ours."""
+        if not isinstance(problem, StateUnavailable):
+            raise problem
+        request.parts, requests, tokens = self._shares.admit(request.scopes, request.amounts)
         self._settlement.began(request)
         return Admitted(request.id, requests, tokens, shared=False)
 

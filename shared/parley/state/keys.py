@@ -109,6 +109,11 @@ def rotation(route: str) -> str:
     return f"parley:rotation:{route}"
 
 
+def admission(request: str) -> str:
+    """The key of an admitted request's record."""
+    return f"{LIMITS}open:{request}"
+
+
 def models(upstream: str) -> str:
     """The key of an upstream's model list."""
     return f"parley:models:{upstream}"

@@ -20,7 +20,7 @@ from parley.clock import monotonic, sleep
 from parley.errors import Failure, NothingToLend, StateUnavailable
 from parley.leases import Credential, Lease, Session
 from parley.sealed import Seal
-from parley.state import script
+from parley.state import keys, script
 from parley.state.desk import Desk, Desks, Stamp
 from parley.state.enrollment import Enrollment
 from parley.state.errands import Errands
@@ -50,6 +50,10 @@ class _Out:
     lease: Lease
     desk: Desk
     renewable: bool
+
+
+class NotAdmitted(Exception):
+    """The request that wants a credential was refused, or is over: whoever asked for its admission knows why."""
 
 
 class Vault:
@@ -104,18 +108,22 @@ class Vault:
         wait_until: float,
         renew: Renew | None = None,
         sessions: bool = False,
+        admitted_as: str = "",
     ) -> Lease:
         """Lend a credential of `upstream`, waiting for one until `wait_until` (monotonic) at most.
 
         `avoid` names credentials that this request tried: they come last. `renew` makes a new secret where one ran out
         or a guest is still missing; only one caller in the fleet does that. With `sessions` a warm one comes along if
-        there is one. Raises NothingToLend, LimitReached, QueueFull, StateUnavailable, or what `renew` raised.
+        there is one. With `admitted_as` (`Asked.id`) nothing is lent or taken, not even a place in the queue, unless
+        that request was admitted; else it raises NotAdmitted, and `Asked.granted` knows why. (It may grant all the
+        same, where Redis lost what it knew in between: then lend again.) Raises NothingToLend, LimitReached, QueueFull,
+        StateUnavailable, or what `renew` raised.
         """
         desk = self._desks.of(upstream)
         identity = f"{self._name}-{next(self._count):x}"
         oldest = ms(upstream.pool.age) if sessions and upstream.pool else 0
 
-        def ask() -> Awaitable[Any]:
+        def ask(admission: str = "") -> Awaitable[Any]:
             return self._line.run(
                 script.TAKE,
                 desk.prefix,
@@ -130,12 +138,15 @@ class Vault:
                 self._ticket,
                 oldest,
                 0 if renew is None else self._renewal,
+                admission,
                 *avoid,
                 late=self._unwanted,
             )
 
         try:
-            reply = await ask()
+            reply = await ask(keys.admission(admitted_as) if admitted_as else "")
+            if reply[0] == b"refused":
+                raise NotAdmitted
             if reply[0] != b"lent":
                 reply = await self._in_turn(desk, identity, reply, ask, renew)
             credential = desk.known.get(reply[1].decode())

@@ -4,15 +4,18 @@
 --
 -- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience
 --       8 queue length  9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)
---       12.. credentials to avoid
+--       12 the record that its request was admitted (empty: none needed)  13.. credentials to avoid
 -- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty)
 --       wait MS AHEAD                             ask again then; the ticket is in the queue
 --       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
 --       full MS                                   no place in the queue, or nothing in time (MS until then, or -1)
 --       resting MS REASON                         all rest or are dead (MS until the first comes back, or -1)
 --       none                                      nothing is enrolled
+--       refused                                   the request was not admitted, or is over; nothing is taken
 --#include start
 --#include lapse
+if ARGV[12] ~= '' and redis.call('STRLEN', ARGV[12]) == 0 then return { 'refused' } end
+
 local lease, life, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local concurrency, per_window, window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local renewal_lock = tonumber(ARGV[11])
@@ -64,7 +67,7 @@ end
 
 -- Whose turn is it, and how much room is there?
 local avoid = {}
-for i = 12, #ARGV do avoid[ARGV[i]] = true end
+for i = 13, #ARGV do avoid[ARGV[i]] = true end
 
 local ring = redis.call('ZRANGE', key('ring'), 0, -1)
 if #ring == 0 then return { 'none' } end
