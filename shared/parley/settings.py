@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     # Who may call, and how it is kept
     api_master_key: SecretStr | None = None
     api_key: SecretStr | None = None
+    admin_key: SecretStr | None = None
     parley_secret: SecretStr | None = None
     parley_state_dir: Path = Path(".parley")
     parley_config: Path = Path("parley.yaml")

@@ -28,7 +28,7 @@ def seconds(text: str) -> int:
     return int(re.fullmatch(r"(\d+)s", text)[1])
 
 
-@pytest.mark.parametrize("service", ["gateway", "keeper"])
+@pytest.mark.parametrize("service", ["gateway", "keeper", "console"])
 def test_every_setting_of_the_example_is_passed_under_its_own_name(service: str) -> None:
     told = SERVICES[service]["environment"]
     for name in EXAMPLE.keys() - FRONT - FIXED.keys():
@@ -80,7 +80,7 @@ def test_parts_start_after_what_they_need() -> None:
 
     healthy = {"condition": "service_healthy"}
     assert needs("nginx") == {"gateway": healthy}
-    assert needs("gateway") == needs("keeper") == {"redis": healthy}
+    assert needs("gateway") == needs("keeper") == needs("console") == {"redis": healthy}
 
 
 def test_running_streams_get_the_time_they_are_promised() -> None:

@@ -21,3 +21,11 @@ def test_it_says_who_may_enter(key: str | None, tokens: bool, says: str, bearer:
     assert says in text
     assert ("everybody" in text) is (key is None and not tokens)
     assert (f'-H "Authorization: {bearer}"' in text) if bearer else ("Authorization" not in text)
+
+
+def test_it_names_the_admin_api_where_there_is_one() -> None:
+    without, there = (
+        greeting(Plan((), "http://x", 8088, "redis://", None, admin=admin), []) for admin in (False, True)
+    )
+    assert "/admin" not in without
+    assert "http://x/admin/api/v1 " in there

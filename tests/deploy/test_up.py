@@ -85,14 +85,14 @@ def until(true: Callable[[], Any], within: float = 10) -> None:
 
 
 def parts(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [told["redis"], told["nginx"], *told["gateways"], *told["keepers"]]
+    return [told["redis"], told["nginx"], *told["gateways"], *told["keepers"], *told["consoles"]]
 
 
 @pytest.mark.parametrize("farewell", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_it_nothing_is_left_running(tmp_path: Path, farewell: signal.Signals) -> None:
     with parley_up(tmp_path, "--json", "--port", "0", "--keepers", "2") as process:
         told = described(process)
-        assert (len(told["gateways"]), len(told["keepers"])) == (2, 2)
+        assert (len(told["gateways"]), len(told["keepers"]), len(told["consoles"])) == (2, 2, 1)
         below = offspring(process.pid)
         assert {part["pid"] for part in parts(told)} <= below
         assert len(below) >= 10, "two gateways have a worker each, nginx has two"
@@ -133,6 +133,8 @@ def test_it_says_what_runs_and_a_line_that_works_as_pasted(tmp_path: Path) -> No
         assert re.search(r"redis +pid \d+ +127\.0\.0\.1:\d+\n", text)
         assert len(re.findall(r"gateway-\d +pid \d+ +127\.0\.0\.1:\d+\n", text)) == 2
         assert re.search(r"keeper-1 +pid \d+", text)
+        assert re.search(r"console-1 +pid \d+ +127\.0\.0\.1:\d+\n", text)
+        assert "Admin API" not in text
         assert re.search(r"nginx +pid \d+ +127\.0\.0\.1:\d+\n", text)
         assert "No API_MASTER_KEY is set" in text
         assert paste(text, tmp_path).returncode == 0
@@ -300,4 +302,4 @@ def listens(port: int) -> bool:
 
 def test_the_menu_of_the_command_names_its_parts() -> None:
     shown = subprocess.run([sys.executable, "-m", "command"], capture_output=True, text=True, check=True).stdout
-    assert all(re.search(rf"^ +{part} ", shown, re.MULTILINE) for part in ("up", "gateway", "keeper")), shown
+    assert all(re.search(rf"^ +{part} ", shown, re.MULTILINE) for part in ("up", "gateway", "keeper", "console")), shown

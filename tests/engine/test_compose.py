@@ -56,7 +56,7 @@ def test_a_fresh_clone_answers_without_any_configuration(stack: Composed) -> Non
 
 
 def test_containers_have_no_rights_and_cannot_write_to_their_image(stack: Composed) -> None:
-    for service in ("nginx", "gateway", "keeper", "redis"):
+    for service in ("nginx", "gateway", "keeper", "console", "redis"):
         container = stack.containers(service)[0]
         assert stack.docker("exec", container, "id", "-u").strip() != "0"
         status = stack.docker("exec", container, "cat", "/proc/1/status")
@@ -72,7 +72,7 @@ def test_every_container_becomes_healthy(stack: Composed) -> None:
     while True:
         ids = stack("ps", "-q").split()
         states = stack.docker("inspect", "-f", "{{.State.Health.Status}}", *ids).split()
-        if states == ["healthy"] * 5:
+        if states == ["healthy"] * 6:
             return
         assert time.monotonic() < deadline, states
         time.sleep(1)
@@ -176,7 +176,7 @@ def test_values_of_a_dot_env_file_reach_the_containers_as_they_are(compose: str,
     composed = Composed(tmp_path / "clone", compose, 8088)
     shutil.copy(tmp_path / ".env", composed.folder / ".env")
     told = yaml.safe_load(composed("config"))["services"]
-    for service in ("gateway", "keeper"):
+    for service in ("gateway", "keeper", "console"):
         environment = told[service]["environment"]
         assert environment["GPTOMNI_CREDENTIALS"] == cookies
         assert json.loads(environment["GPTOMNI_CREDENTIALS"])[1] == 'e="f"; g=h#i'

@@ -105,10 +105,11 @@ def deaf(host: str, port: int):
 
 
 class NameServer:
-    """Answers every question with the addresses it holds just now, as Docker's own does for a service."""
+    """Answers with the addresses it holds just now, as Docker's own does for a service; `others` by their names."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
+        self.others: dict[bytes, list[str]] = {}
 
     @asynccontextmanager
     async def listening(self):
@@ -131,7 +132,8 @@ class _Names(asyncio.DatagramProtocol):
     def datagram_received(self, question: bytes, sender: Any) -> None:
         name_end = question.index(b"\0", 12) + 1
         kind, _class = struct.unpack_from("!HH", question, name_end)
-        found = self._server.addresses if kind == 1 else []  # A records only
+        name = question[13 : 13 + question[12]]
+        found = self._server.others.get(name, self._server.addresses) if kind == 1 else []  # A records only
         head = question[:2] + struct.pack("!HHHHH", 0x8180, 1, len(found), 0, 0)
         records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 600, 4) + socket.inet_aton(a) for a in found)
         self._transport.sendto(head + question[12 : name_end + 4] + records, sender)

@@ -27,6 +27,7 @@ import openai
 import redis
 
 KEY = "stack-test-key"
+ADMIN_KEY = "stack-test-admin-key"
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,12 @@ class Stack:
         *,
         gateways: int = 4,
         keepers: int = 1,
+        console: bool = False,
         files: Mapping[str, str] | None = None,
     ):
-        self._settings = {"API_MASTER_KEY": KEY, **(settings or {})}
+        self._settings = {"API_MASTER_KEY": KEY, **({"ADMIN_KEY": ADMIN_KEY} if console else {}), **(settings or {})}
         self._files = files or {}
-        self._counts = (gateways, keepers)
+        self._counts = (gateways, keepers, int(console))
         self._process: subprocess.Popen[str] | None = None
         self.outages = 0
 
@@ -67,8 +69,8 @@ class Stack:
             for name in ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
             if name in os.environ
         }
-        gateways, keepers = self._counts
-        words = ["up", "--gateways", str(gateways), "--keepers", str(keepers), "--port", "0", "--json"]
+        gateways, keepers, consoles = map(str, self._counts)
+        words = ["up", "--gateways", gateways, "--keepers", keepers, "--consoles", consoles, "--port", "0", "--json"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "command", *words, "--state-dir", str(self.folder / "state")],
             cwd=self.folder,
@@ -97,6 +99,7 @@ class Stack:
         self.nginx = _part(told["nginx"])
         self.gateways = [_part(part) for part in told["gateways"]]
         self.keepers = [_part(part) for part in told["keepers"]]
+        self.consoles = [_part(part) for part in told["consoles"]]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         process, self._process = self._process, None
@@ -112,6 +115,11 @@ class Stack:
         if kind is not None:
             sys.stderr.write(self.logs())
         self._folder.cleanup()
+
+    def admin(self) -> httpx.Client:
+        """The admin API, through nginx, for who has its key; paths are relative (`status`)."""
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        return httpx.Client(base_url=f"{self.url}/admin/api/v1", headers=headers, timeout=60)
 
     def client(self, **options: Any) -> openai.OpenAI:
         """The official client, pointed at nginx; it does not retry, so that a test sees what was said."""

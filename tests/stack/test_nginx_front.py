@@ -34,6 +34,7 @@ class Front:
     names: NameServer
     port: int
     log: Path
+    console: Replica | None = None
 
     async def ask(self, path: str, method: str = "GET", **more: Any) -> aiohttp.ClientResponse:
         answer = await self.client.request(method, path, **more)
@@ -60,19 +61,26 @@ class Front:
         raise AssertionError(f"no record of {request_id}:\n{self.log.read_text()}")
 
 
-def words_of_compose(port: int, replica_port: str, names: str) -> dict[str, str]:
+def words_of_compose(port: int, replica_port: str, names: str, console: str) -> dict[str, str]:
     """What docker-compose.yml tells the nginx image, with the ports and the name server of this test."""
     told = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["nginx"]["environment"]
     plain = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", text) for name, text in told.items()}
     replicas = plain["NGINX_GATEWAYS"].replace("gateway:8000", f"gateway:{replica_port}")
+    consoles = plain["NGINX_CONSOLES"].replace("console:8002", f"console:{console.partition(':')[2] or 9}")
     assert "resolve" in replicas
+    assert "resolve" in consoles
     assert replica_port in replicas
     # NGINX_LOCAL_RESOLVERS is what the image's entry point finds in /etc/resolv.conf.
-    return plain | {"NGINX_LISTEN": f"127.0.0.1:{port}", "NGINX_GATEWAYS": replicas, "NGINX_LOCAL_RESOLVERS": names}
+    return plain | {
+        "NGINX_LISTEN": f"127.0.0.1:{port}",
+        "NGINX_GATEWAYS": replicas,
+        "NGINX_CONSOLES": consoles,
+        "NGINX_LOCAL_RESOLVERS": names,
+    }
 
 
 @asynccontextmanager
-async def running(folder: Path, rendering: str, replicas: int = 2, **changed: str):
+async def running(folder: Path, rendering: str, replicas: int = 2, *, console: bool = False, **changed: str):
     async with AsyncExitStack() as stack:
         names = await stack.enter_async_context(NameServer().listening())
         behind = []
@@ -81,13 +89,16 @@ async def running(folder: Path, rendering: str, replicas: int = 2, **changed: st
             port = int(behind[0].address.split(":")[1]) if behind else 0
             replica = Replica(f"replica-{number}")
             behind.append(await stack.enter_async_context(replica.listening(f"127.0.0.{number + 2}", port)))
+        desk = await stack.enter_async_context(Replica("console").listening("127.0.0.99")) if console else None
         addresses = [replica.address for replica in behind]
+        names.others[b"console"] = [desk.address.split(":")[0]] if desk else []
         names.addresses = [address.split(":")[0] for address in addresses]
         port = ports.free(1)[0]
         if rendering == "docker":
-            words = words_of_compose(port, (addresses or ["x:9"])[0].split(":")[1], names.address)
+            behind_it = (addresses or ["x:9"])[0].split(":")[1]
+            words = words_of_compose(port, behind_it, names.address, desk.address if desk else "")
         else:
-            words = front.words(f"127.0.0.1:{port}", addresses or ["127.0.0.2:9"], {})
+            words = front.words(f"127.0.0.1:{port}", addresses or ["127.0.0.2:9"], {}, [desk.address] if desk else [])
         (folder / "nginx.conf").write_text(front.render(front.source(), words | changed))
         log = folder / "log"
         extra = "daemon off;" + (" user root root;" if os.geteuid() == 0 else "")
@@ -102,7 +113,7 @@ async def running(folder: Path, rendering: str, replicas: int = 2, **changed: st
             await until_up(client, nginx, log, "/tell" if behind else "/health/front")
             for replica in behind:
                 replica.seen.clear()
-            yield Front(client, behind, names, port, log)
+            yield Front(client, behind, names, port, log, desk)
         finally:
             if nginx.returncode is None:
                 nginx.send_signal(signal.SIGTERM)
@@ -272,6 +283,34 @@ async def test_the_record_has_the_way_of_a_request_and_no_secret(door: Front) ->
     assert record["gateway_status"] == record["status"] == "200"
     assert float(record["gateway_seconds"]) <= float(record["seconds"]) + 0.01
     assert "canary" not in door.log.read_text()
+
+
+# --- the console --------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_under_admin_reaches_the_console_and_nothing_else_does(tmp_path: Path, rendering: str) -> None:
+    async with running(tmp_path, rendering, console=True, MAX_BODY_MB="1") as door:
+        async with asyncio.timeout(10):  # right after the start its name may not be known yet
+            while (await door.ask("/admin")).status != 200:
+                await asyncio.sleep(0.05)
+        came = {"X-Request-Id": "for-the-console", "X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer k"}
+        told = await (await door.ask("/admin/api/v1/x%2Fy?a=b", "PATCH", data=b"{}", headers=came)).json()
+        assert (told["replica"], told["method"], told["target"]) == ("console", "PATCH", "/admin/api/v1/x%2Fy?a=b")
+        assert told["headers"]["x-request-id"] == "for-the-console"
+        assert told["headers"]["x-forwarded-for"] == "203.0.113.9, 127.0.0.1"
+        assert told["headers"]["authorization"] == "Bearer k"
+        for path in ("/administrator", "/v1/admin", "/tell/admin"):
+            assert (await (await door.ask(path)).json())["replica"] != "console"
+        answer = await door.ask("/admin/x", "PUT", data=b"x" * 1_100_000)
+        assert_refusal(answer, await answer.json(), 413, "invalid_request_error", "request_too_large")
+
+
+async def test_without_a_console_only_what_is_under_admin_is_refused(door: Front) -> None:
+    answer = await door.ask("/admin/api/v1/status")
+    assert_refusal(answer, await answer.json(), 502, "server_error", "bad_gateway")
+    assert "console" in (await answer.json())["error"]["message"]
+    assert not any(replica.seen for replica in door.replicas)
+    assert (await door.ask("/tell")).status == 200
 
 
 # --- replicas that die, hang up, come and go ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 parley up          the whole stack on this machine, in the foreground (`make run`)
 parley gateway     one gateway
 parley keeper      one keeper; `--check` asks whether it is well
+parley console     one console: the admin API
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from command.up import up
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; the result is the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["gateway"], ["keeper"]):
+    if words[:1] in (["gateway"], ["keeper"], ["console"]):
         # The part replaces this process, so that a signal reaches it without a messenger.
         os.execv(sys.executable, [sys.executable, "-m", *words])  # noqa: S606  # our own interpreter, no shell
     parser = _parser()
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Wishes(
             gateways=wishes.gateways,
             keepers=wishes.keepers,
+            consoles=wishes.consoles,
             port=wishes.port,
             state=wishes.state_dir,
             restart=not (wishes.json or wishes.no_restart),
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     stack = parts.add_parser("up", help="the whole stack on this machine, in the foreground")
     stack.add_argument("--gateways", type=_some, default=2, metavar="N", help="gateway processes (2)")
     stack.add_argument("--keepers", type=_some_or_none, default=1, metavar="N", help="keepers (1)")
+    stack.add_argument("--consoles", type=_some_or_none, default=1, metavar="N", help="consoles (1)")
     stack.add_argument("--port", type=int, metavar="PORT", help="where nginx listens (NGINX_PORT, else 8088; 0: any)")
     stack.add_argument("--state-dir", type=Path, metavar="DIR", help="what is kept (PARLEY_STATE_DIR, else .parley)")
     stack.add_argument("--no-restart", action="store_true", help="a part that dies stays dead")
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parts.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000)")
     parts.add_parser("keeper", help="one keeper (/metrics at KEEPER_BIND, else 127.0.0.1:8001); --check: is it well?")
+    parts.add_parser("console", help="one console, the admin API (CONSOLE_BIND, else 127.0.0.1:8002)")
     return parser
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 
 _BLANK = re.compile(r"\$\{([A-Z_]+)\}")
+_NOBODY = "server 127.0.0.1:9 down;"  # nginx wants one to be named
 _LIMITS = "max_fails=10 fail_timeout=1s"  # as in docker-compose.yml, which says why
 
 
@@ -21,11 +22,14 @@ def source() -> str:
     return resources.files("command").joinpath("nginx.conf").read_text(encoding="utf-8")
 
 
-def words(listen: str, gateways: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What goes into the blanks when the gateways have fixed addresses and no name needs to be asked for."""
+def words(
+    listen: str, gateways: Sequence[str], environment: Mapping[str, str], consoles: Sequence[str] = ()
+) -> dict[str, str]:
+    """What goes into the blanks when everybody has a fixed address and no name needs to be asked for."""
     return {
         "NGINX_LISTEN": listen,
         "NGINX_GATEWAYS": " ".join(f"server {address} {_LIMITS};" for address in gateways),
+        "NGINX_CONSOLES": " ".join(f"server {address} max_fails=0;" for address in consoles) or _NOBODY,
         "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
         "NGINX_WORKERS": environment.get("NGINX_WORKERS") or "2",
         "NGINX_NOFILE": str(_open_files()),

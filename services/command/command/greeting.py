@@ -21,6 +21,7 @@ def greeting(plan: Plan, parts: Sequence[Running]) -> str:
             "",
             f"  URL: {plan.url}    (health: {plan.url}/health, documentation: {plan.url}/docs)",
             *_door(plan),
+            *_administration(plan),
             "",
             "Try it:",
             "",
@@ -37,6 +38,12 @@ def _door(plan: Plan) -> list[str]:
     if plan.tokens:
         return ["  Keys are the tokens of model-config.json: TOKEN in the line below is one of them."]
     return ["  No API_MASTER_KEY is set: everybody who reaches this address may use it."]
+
+
+def _administration(plan: Plan) -> list[str]:
+    if not plan.admin:
+        return []
+    return [f"  Admin API: {plan.url}/admin/api/v1    (for ADMIN_KEY; documentation: {plan.url}/admin/api/v1/docs)"]
 
 
 def _address(running: Running) -> str:

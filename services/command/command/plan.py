@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ class Wishes:
 
     gateways: int
     keepers: int
+    consoles: int
     port: int | None
     state: Path | None
     restart: bool
@@ -41,6 +42,8 @@ class Plan:
     """Shell words for the key that callers need; see `surroundings.key_to_paste`."""
     tokens: bool = False
     """Whether there is a `model-config.json`, whose tokens are keys."""
+    admin: bool = False
+    """Whether there is an admin API."""
 
 
 def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) -> Plan:
@@ -48,11 +51,12 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     bind = settings.get("NGINX_BIND", _HERE).strip("[]")
     port = _port(settings.get("NGINX_PORT", "8088")) if wishes.port is None else wishes.port
     own_redis = "REDIS_URL" not in settings
-    spare = ports.free(wishes.gateways + wishes.keepers + own_redis + (port == 0))
+    spare = ports.free(wishes.gateways + wishes.keepers + wishes.consoles + own_redis + (port == 0))
     port = port or spare.pop()
     ports.claim(bind, port)
     redis_port = spare.pop() if own_redis else 0
     pages = [spare.pop() for _ in range(wishes.keepers)]
+    desks = [spare.pop() for _ in range(wishes.consoles)]
     redis_url = f"redis://{_HERE}:{redis_port}/0" if own_redis else settings["REDIS_URL"]
     grace = settings.get("GRACEFUL_SECONDS", "5")  # at a terminal people wait; under Compose streams may end
     told = {"REDIS_URL": redis_url, "PARLEY_STATE_DIR": str(state), "GRACEFUL_SECONDS": grace}
@@ -84,15 +88,31 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
         )
         for number, own in enumerate(pages, start=1)
     ]
+    administration = [
+        Part(
+            name=f"console-{number}",
+            argv=(sys.executable, "-m", "console"),
+            environment={**told, "CONSOLE_BIND": f"{_HERE}:{own}"},
+            address=(_HERE, own),
+            is_ready=partial(ports.answers_http, _HERE, own),
+        )
+        for number, own in enumerate(desks, start=1)
+    ]
     in_front = _nginx(
         bind,
         port,
-        front.words(_listen(bind, port), [f"{_HERE}:{own}" for own in spare], settings),
+        front.words(_listen(bind, port), _here(spare), settings, consoles=_here(desks)),
         folder=state / "nginx",
         patience=patience,
     )
-    rows = ((_redis(redis_port, state / "redis", lock),) if own_redis else (), (*behind, *keeping), (in_front,))
-    return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings), tokens)
+    first = (_redis(redis_port, state / "redis", lock),) if own_redis else ()
+    rows = (first, (*behind, *keeping, *administration), (in_front,))
+    admin = bool(desks) and "ADMIN_KEY" in settings
+    return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings), tokens, admin)
+
+
+def _here(own: Sequence[int]) -> list[str]:
+    return [f"{_HERE}:{port}" for port in own]
 
 
 def _redis(port: int, folder: Path, lock: int) -> Part:

@@ -157,6 +157,7 @@ class _Stack:
             "nginx": named("nginx")[0],
             "gateways": named("gateway"),
             "keepers": named("keeper"),
+            "consoles": named("console"),
         }
 
     def _orphaned(self) -> None:

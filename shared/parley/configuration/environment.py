@@ -34,8 +34,8 @@ def read_settings(**overrides: Any) -> Environment:
         raise _guessable("ADMIN_KEY", "leave it out to run without the admin API")
     if admin is not None and master is not None and admin.get_secret_value() == master.get_secret_value():
         raise ConfigurationError(
-            "ADMIN_KEY is the same as API_MASTER_KEY. Whoever calls models must not be able to change the configuration: "
-            "set ADMIN_KEY to another long random value."
+            "ADMIN_KEY is the same as API_MASTER_KEY. Whoever calls models must not be able to change the "
+            "configuration: set ADMIN_KEY to another long random value."
         )
     return settings
 

@@ -86,10 +86,17 @@ def test_the_hugging_face_proxys_file() -> None:
 
 
 @pytest.mark.parametrize("key", ["1", "change-me", "sk-your-super-secret-key", "changeme123", "<your key>"])
-@pytest.mark.parametrize("name", ["API_MASTER_KEY", "API_KEY"])
+@pytest.mark.parametrize("name", ["API_MASTER_KEY", "API_KEY", "ADMIN_KEY"])
 def test_placeholders_are_refused_with_a_sentence_that_says_what_to_do(name: str, key: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"{name} is a placeholder.*openssl rand"):
         catalog(f"{name}={key}\n")
+
+
+@pytest.mark.parametrize("name", ["API_MASTER_KEY", "API_KEY"])
+def test_the_admin_key_is_never_the_master_key(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="ADMIN_KEY is the same as API_MASTER_KEY") as refused:
+        catalog(f"{name}=one-and-the-same-CANARY\nADMIN_KEY=one-and-the-same-CANARY\n")
+    assert "CANARY" not in str(refused.value)
 
 
 def test_no_error_shows_the_value_it_complains_about() -> None:
