@@ -19,7 +19,7 @@ from parley.chat.prompt import Prompt
 from parley.dialects.anthropic import SAMPLING, Decoder, Rules, encode, failure_of
 from parley.errors import UpstreamMalformed
 from parley.leases import Credential, Lease, Place
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.transports import Net
 
 _HOME: Final = "https://api.anthropic.com"

@@ -18,7 +18,8 @@ from parley.dialects.azure import VERDICTS, endpoint, refusal, surface
 from parley.dialects.openai import Decoder, encode, failure_in
 from parley.errors import CredentialRejected
 from parley.leases import Credential, Lease
-from parley.providers.openai import Body, elsewhere
+from parley.providers.accounts import elsewhere
+from parley.providers.body import Body
 from parley.settings import ConfigurationError
 from parley.transports import Net
 

@@ -19,7 +19,7 @@ from parley.chat.prompt import Prompt
 from parley.dialects.gemini import DROPS, Decoder, Manner, encode, failure_of, path_of, remedied
 from parley.errors import Failure, UpstreamFailure, UpstreamMalformed
 from parley.leases import Credential, Lease, Place
-from parley.providers.openai import elsewhere
+from parley.providers.accounts import elsewhere
 from parley.transports import Net
 from parley.transports.framing import LONGEST_LINE, Lines
 

@@ -12,7 +12,7 @@ from parley import errors
 from parley.chat.events import Event, Extra, Stop, Text, ToolCall, Usage
 from parley.dialects.azure import VERDICTS
 from parley.dialects.openai import Decoder, failure_in
-from parley.providers.openai import Body
+from parley.providers.body import Body
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "azure"
 Told = list[Event | type[errors.Failure]]

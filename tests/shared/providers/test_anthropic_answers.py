@@ -16,7 +16,7 @@ from parley import errors
 from parley.chat.answer import fold
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.anthropic import Decoder
-from parley.providers.openai import Body
+from parley.providers.body import Body
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "anthropic"
 Told = list[Event | type[errors.Failure]]

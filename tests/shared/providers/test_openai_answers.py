@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from parley import errors
 from parley.chat.answer import fold
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
-from parley.providers.openai import Body
+from parley.dialects.openai import Decoder
+from parley.providers.body import Body
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "openai"
 Told = list[Event | type[errors.Failure]]
@@ -181,7 +182,7 @@ EXPECTED: dict[str, Told] = {
 
 def told(chunks: Iterable[bytes]) -> Told:
     """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    body, events = Body({}), list[Event | type[errors.Failure]]()
+    body, events = Body({}, Decoder()), list[Event | type[errors.Failure]]()
     try:
         for chunk in chunks:
             events.extend(_plain(event) for event in body.feed(chunk))

@@ -11,7 +11,7 @@ import pytest
 from parley import errors
 from parley.chat.events import Event, FinishReason, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.qianfan import legacy, v2
-from parley.providers.openai import Body
+from parley.providers.body import Body
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "qianfan"
 Told = list[Event | type[errors.Failure]]

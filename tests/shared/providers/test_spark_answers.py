@@ -10,7 +10,7 @@ from parley import errors
 from parley.chat.events import Event, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.spark import http
 from parley.dialects.spark.frames import Decoder
-from parley.providers.openai import Body
+from parley.providers.body import Body
 
 SCENES = Path(__file__).parents[2] / "transcripts" / "spark"
 Told = list[Event | type[errors.Failure]]

@@ -11,7 +11,7 @@ import pytest
 from parley import errors
 from parley.chat.events import Event, FinishReason, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.zhipu import Decoder, v3
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.transports.framing import Lines
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "zhipu"

@@ -10,7 +10,7 @@ from parley.dialects.qianfan.signing import AccessKeys
 from parley.dialects.qianfan.tokens import Token
 from parley.errors import CredentialExpired, CredentialRejected, Failure
 from parley.leases import Credential, Lease, Renewal
-from parley.providers.openai import elsewhere
+from parley.providers.accounts import elsewhere
 from parley.sealed import Secret
 
 _TOKEN: Final = "token"  # noqa: S105 - the name of a part

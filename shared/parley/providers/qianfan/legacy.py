@@ -18,7 +18,7 @@ from parley.dialects.qianfan.legacy.encode import DROPS
 from parley.dialects.qianfan.signing import signed
 from parley.errors import CredentialRejected, Failure, UpstreamBroken
 from parley.leases import Credential, Lease, Renewal
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.providers.qianfan.keys import Application, access_keys, application, proven, renewed, token_of, told
 from parley.settings import ConfigurationError
 from parley.transports import Net

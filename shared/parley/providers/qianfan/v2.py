@@ -17,7 +17,7 @@ from parley.dialects.qianfan.refusals import failure_of
 from parley.dialects.qianfan.signing import AccessKeys, signed
 from parley.errors import CredentialRejected, Failure, UpstreamMalformed
 from parley.leases import Credential, Lease, Renewal
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.providers.qianfan.keys import access_keys, api_key, proven, renewed, token_of, told
 from parley.settings import ConfigurationError
 from parley.transports import Net

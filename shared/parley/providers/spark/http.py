@@ -11,7 +11,7 @@ from parley.chat.prompt import Prompt
 from parley.dialects.spark import http as dialect
 from parley.dialects.spark import refusals
 from parley.leases import Lease
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.providers.spark.options import check, password_of
 from parley.transports import Net
 

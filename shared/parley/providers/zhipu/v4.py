@@ -13,7 +13,7 @@ from parley.chat.prompt import Prompt
 from parley.dialects.zhipu import DROPS, DUPLICATE_ID, Decoder, SignIn, Taste, encode, failure_of, v3
 from parley.errors import CredentialExpired
 from parley.leases import Credential, Lease
-from parley.providers.openai import Body
+from parley.providers.body import Body
 from parley.providers.zhipu.door import NOBODY, headers, knock, refuse_what_is_no_key, settled
 from parley.transports import Net
 
