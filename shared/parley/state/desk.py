@@ -84,15 +84,24 @@ class Desks:
     def __init__(self) -> None:
         self._by_name: dict[str, Desk] = {}
 
-    def of(self, upstream: Upstream) -> Desk:
-        """The desk of an upstream, which may have changed since."""
+    def take(self, upstream: Upstream) -> Desk:
+        """The desk of an upstream as it is from now on."""
         desk = self._by_name.get(upstream.name)
         if desk is None:
             desk = self._by_name[upstream.name] = Desk(upstream)
-        elif desk.upstream is not upstream:
+        elif desk.upstream != upstream:
             desk.upstream = upstream
             desk.enrolled = False
         return desk
+
+    def of(self, upstream: Upstream) -> Desk:
+        """The desk of an upstream, for a request that began with it. It may have changed since, or be gone: then the
+        desk is nobody's, and what the request knew is not made known again."""
+        return self._by_name.get(upstream.name) or Desk(upstream)
+
+    def has(self, desk: Desk) -> bool:
+        """Whether a desk is of an upstream that is still there."""
+        return self._by_name.get(desk.upstream.name) is desk
 
     def drop(self, upstream: Upstream) -> Desk | None:
         """Clear the desk of an upstream that is gone."""

@@ -25,7 +25,7 @@ class Enrollment:
 
     async def enroll(self, upstream: Upstream) -> None:
         """Make the credentials of an upstream known; what is there already stays. Raises LostKey, StateUnavailable."""
-        desk = self._desks.of(upstream)
+        desk = self._desks.take(upstream)
         await self._check_seal()
         await self._line.run(script.ENROLL, desk.prefix, *self._records.enrollment(upstream))
         desk.enrolled = True

@@ -83,7 +83,7 @@ class Vault:
         """
         wanted = list(upstreams)
         for upstream in wanted:
-            self._desks.of(upstream)
+            self._desks.take(upstream)
         until = monotonic() + _START_SECONDS
         while missing := [upstream for upstream in wanted if not self._desks.of(upstream).enrolled]:
             try:
@@ -276,7 +276,7 @@ class Vault:
 
         try:
             reply = await in_turn(desk.upstream.name, reply, ask, renew_it)
-            if reply[0] == b"none":  # Redis was emptied
+            if reply[0] == b"none" and self._desks.has(desk):  # Redis was emptied
                 await self._enrollment.enroll(desk.upstream)
                 reply = await in_turn(desk.upstream.name, await ask(), ask, renew_it)
         except BaseException:
