@@ -298,9 +298,12 @@ class Vault:
             raise
 
     def _unwanted(self, command: tuple[Argument, ...], reply: list[Any]) -> None:
-        """Something was lent, or a place in the queue given, to a caller who is gone."""
+        """Something was lent, or a place in the queue given, to a caller who did not wait for it."""
         prefix, identity = command[3], command[4]
-        if reply[0] == b"lent":
+        out = self._out.get(str(identity))
+        if reply[0] == b"lent" and out and out.lease.credential.id == reply[1].decode():
+            out.lease.shared, out.lease.probe = True, reply[4] == 1  # lent by share meanwhile: now Redis knows of it
+        elif reply[0] == b"lent":
             self._say(script.RETURN, prefix, identity, reply[1], reply[2], *ABORTED, "")
         elif reply[0] == b"renew":
             self._say(script.RENEWAL_FAILED, prefix, reply[1], reply[4], *ABORTED, 0, 0)

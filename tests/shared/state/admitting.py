@@ -10,7 +10,8 @@ from typing import Any
 from parley.catalog import Budget, Limits
 from parley.errors import LimitReached, StateUnavailable
 from parley.sealed import Secret
-from parley.state.admission import Admission, Admitted
+from parley.state.admission import Admission
+from parley.state.asked import Admitted
 from parley.state.fleet import Fleet, process_name
 from parley.state.guesses import Guesses
 from parley.state.line import Line
