@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from gateway.chat import Chat
 from gateway.entrance import Entrance
+from gateway.front import mirror
 from gateway.parts import Parts
 from gateway.reference import describe_chat
 from parley.catalog import Caller
@@ -181,4 +182,5 @@ def application(
     # The entrance takes the short cut; this route knows which methods there are.
     app.router.routes.append(Route(_CHAT, Chat(), methods=["POST"]))
     app.include_router(router)
+    app.include_router(mirror(), dependencies=[Depends(_known)])
     return app

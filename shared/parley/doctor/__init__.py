@@ -1,0 +1,1 @@
+"""Parley's front, examined from outside."""
