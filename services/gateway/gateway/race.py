@@ -14,19 +14,22 @@ async def race(runners: Sequence[Coroutine[Any, Any, Trial]]) -> Trial:
     """The trial of the first runner whose upstream speaks. Raises the first runner's Failure when none does.
 
     Nobody else is left running: those who have not spoken are cancelled, and one who spoke in the same moment as the
-    winner is abandoned. The same when the caller hangs up.
+    winner is abandoned. When the caller hangs up, the winner is abandoned after them.
     """
     running = [asyncio.ensure_future(runner) for runner in runners]
     winner: Trial | None = None
+    dismissal: asyncio.Future[None] | None = None
     try:
         waiting = set(running)
         while waiting and winner is None:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             # In the order of the route, should two have spoken in one moment.
             winner = next((task.result() for task in running if task in done and task.exception() is None), None)
-        await asyncio.shield(_dismiss(running, winner))
-    except asyncio.CancelledError:  # the caller hung up: what goes on to the end is only the clearing away
-        await asyncio.shield(_dismiss(running, None))
+        dismissal = _dismiss(running, winner)
+        await asyncio.shield(dismissal)
+    except BaseException:  # the caller hung up, or a bug of ours: what goes on to the end is only the clearing away
+        # Who is dismissed already is not dismissed again: a second cancellation would break into his farewell.
+        await asyncio.shield(_abandon(winner, dismissal or _dismiss(running, None)))
         raise
     if winner is None:
         raise _telling([task.exception() for task in running])
@@ -43,6 +46,12 @@ def _dismiss(running: Sequence[asyncio.Future[Trial]], winner: Trial | None) -> 
                 await ended.abandon()
 
     return asyncio.ensure_future(dismiss())
+
+
+async def _abandon(winner: Trial | None, dismissal: asyncio.Future[None]) -> None:
+    await asyncio.wait([dismissal])
+    if winner is not None:
+        await winner.abandon()
 
 
 def _telling(problems: Sequence[BaseException | None]) -> BaseException:

@@ -22,7 +22,19 @@ from parley.state.vault import Vault
 class Trial:
     """`begin` it, then be inside it while its events are read: on every way out, what was lent is given back once."""
 
-    __slots__ = ("_ended", "_events", "_going", "_patience", "_vault", "asked", "attempt", "first", "lease", "place")
+    __slots__ = (
+        "_closing",
+        "_ended",
+        "_events",
+        "_going",
+        "_patience",
+        "_vault",
+        "asked",
+        "attempt",
+        "first",
+        "lease",
+        "place",
+    )
 
     asked: Prompt
     """The prompt as it was put to the place."""
@@ -39,6 +51,7 @@ class Trial:
         attempt.asked = monotonic()
         self._going: set[int] = set()
         self._ended = False
+        self._closing = False
 
     async def begin(self, prompt: Prompt, tally: Tally) -> None:
         """Ask, and wait for the first event. Raises Failure; then the trial is over."""
@@ -94,9 +107,8 @@ class Trial:
         self._patience.task = asyncio.current_task()
 
     async def abandon(self) -> None:
-        """Nobody wants this one: hang up; it is not to blame. Once it is over, nothing happens."""
-        if self.attempt.ended is None:
-            await self._close(asyncio.CancelledError())
+        """Nobody wants this one: hang up; it is not to blame. Where that is under way or done, nothing happens."""
+        await self._close(asyncio.CancelledError())
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,6 +122,9 @@ class Trial:
 
     async def _close(self, problem: BaseException | None) -> Failure | None:
         """Hang up and give back what was lent; the failure that this trial ended with, if it did."""
+        if self._closing:  # a generator cannot be closed by two tasks at a time, and a lease goes back once
+            return None
+        self._closing = True
         failure: Failure | None = None
         if hasattr(self, "_patience"):
             self._patience.end()

@@ -49,6 +49,8 @@ class Runner:
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        self.farewell = 0.0
+        """Seconds that hanging up takes."""
         self.closed = False
 
     async def stream(self, prompt: Prompt, lease: Lease) -> Events:
@@ -62,6 +64,7 @@ class Runner:
                     await asyncio.sleep(step)
             yield Stop("stop")
         finally:
+            await asyncio.sleep(self.farewell)
             self.closed = True
 
 
@@ -134,6 +137,23 @@ async def test_a_hang_up_leaves_nobody_running(after: float) -> None:
     await asyncio.sleep(0.05)
     assert sorted(race.ledger.lent) == sorted(name for name, _ in race.ledger.back)
     assert all(reason != "upstream_stalled" for _, reason in race.ledger.back)
+
+
+@pytest.mark.parametrize("loser", [["b"], [5.0]], ids=["has spoken", "is silent"])
+@pytest.mark.parametrize("hang_ups", [1, 2])
+async def test_a_hang_up_while_a_loser_is_dismissed_lets_it_take_its_leave(loser: Script, hang_ups: int) -> None:
+    race = Race(winner=["a", 5.0], loser=loser)
+    race.runners["loser"].farewell = 0.05
+    waiting = asyncio.create_task(race.words())
+    for _ in range(hang_ups):
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(2.0):
+        while not race.clear():
+            await asyncio.sleep(0.01)
+    assert all(reason in ("fine", "aborted") for _, reason in race.ledger.back)
 
 
 async def test_the_winner_is_still_watched_after_the_race() -> None:

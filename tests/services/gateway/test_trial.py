@@ -187,6 +187,22 @@ async def test_a_reader_who_leaves_midway_closes_the_upstream_and_gives_back() -
     assert ledger.told == ["works", "given back"]
 
 
+async def test_whoever_hangs_up_second_lets_the_first_finish() -> None:
+    ledger, held = Ledger(), lease()
+
+    async def reluctant() -> AsyncGenerator[Event, None]:
+        try:
+            yield Text("a")
+        finally:
+            await asyncio.sleep(0.02)
+
+    trial = Trial(ledger, Place(held.upstream, Speaker(reluctant()), "m"), held, Attempt("u", "m"))
+    await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
+    await asyncio.gather(trial.abandon(), trial.abandon())
+    await trial.abandon()
+    assert ledger.told == ["works", "given back"]
+
+
 async def test_an_answer_that_we_cut_short_ourselves_is_nobodys_fault() -> None:
     ledger, held = Ledger(), lease()
     trial = Trial(ledger, Place(held.upstream, Speaker(speaker("a", "b")), "m"), held, Attempt("u", "m"))
