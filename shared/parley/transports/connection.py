@@ -24,6 +24,7 @@ from parley.errors import (
     UpstreamStalled,
     UpstreamTruncated,
 )
+from parley.transports.public import is_public
 
 _LARGEST_HEAD: Final = 256 * 1024
 _MOST_UNREAD: Final = 256 * 1024
@@ -216,6 +217,12 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether the next request can be sent."""
         return self._transport is not None and not self._transport.is_closing() and self._exchange is None
+
+    @property
+    def public(self) -> bool:
+        """Whether the other end is known to be on the public internet."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return bool(peer) and is_public(peer[0])
 
     def ask(self, request: bytes, timeouts: Timeouts) -> Exchange:
         """Send a request; the connection must be usable."""

@@ -31,6 +31,8 @@ class Origin(NamedTuple):
     host: str
     port: int
     encrypted: bool
+    public: bool = False
+    """Whether it may only lead to the public internet."""
 
 
 class Direct:
@@ -42,10 +44,22 @@ class Direct:
         self._sweep: asyncio.TimerHandle | None = None
 
     async def send(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes, timeouts: Timeouts
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        timeouts: Timeouts,
+        *,
+        public: bool = False,
     ) -> httpx.Response:
-        """Return the answer when its head is there. Raises Unreachable, UpstreamBroken, FirstTokenTimeout."""
+        """Return the answer when its head is there. Raises Unreachable, UpstreamBroken, FirstTokenTimeout.
+
+        `public`: what the address's host turns out to be must be on the public internet, else it is sent nothing.
+        """
         origin, host, target = _place(url)
+        if public:
+            origin = origin._replace(public=True)
         request = _head(method, target, host, headers, content) + content
         loop = asyncio.get_running_loop()
         while True:
@@ -97,6 +111,10 @@ class Direct:
                 )
         except (OSError, TimeoutError, UnicodeError) as problem:
             raise Unreachable("The upstream cannot be reached.") from problem
+        # Looked at here and not before: a name may lead elsewhere each time that it is looked up.
+        if origin.public and not connection.public:
+            connection.abort()
+            raise Unreachable("The address does not lead to the public internet.")
         return connection
 
     def _tls(self) -> ssl.SSLContext:

@@ -49,18 +49,22 @@ class HTTP:
         content: bytes = b"",
         timeouts: Timeouts,
         proxy: str | None = None,
+        public: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; the response's `stream` gives bytes as they arrive, as they were sent.
 
         Raises Unreachable, UpstreamBroken (closed before it answered), FirstTokenTimeout; then UpstreamTruncated,
         UpstreamStalled, UpstreamMalformed. Limits on how long an answer may take are the relay's; those here only catch
         an upstream that says nothing at all, not even a comment.
+
+        `public`: a host that is not on the public internet is Unreachable. Through a proxy, what is reached is the
+        proxy's to see to.
         """
         headers = {"accept-encoding": "identity", **headers}
         if proxy:
             response = await self._through(proxy, _request(method, url, headers, content, timeouts))
         else:
-            response = await self._direct.send(method, url, headers, content, timeouts)
+            response = await self._direct.send(method, url, headers, content, timeouts, public=public)
         try:
             yield response
         except httpx.DecodingError as problem:
@@ -81,6 +85,7 @@ class HTTP:
         content: bytes = b"",
         timeouts: Timeouts,
         proxy: str | None = None,
+        public: bool = False,
     ) -> httpx.Response:
         """Send a request and read its answer whole, uncompressed, within `timeouts.total`.
 
@@ -89,7 +94,9 @@ class HTTP:
         try:
             async with (
                 asyncio.timeout(timeouts.total),
-                self.stream(method, url, headers=headers, content=content, timeouts=timeouts, proxy=proxy) as response,
+                self.stream(
+                    method, url, headers=headers, content=content, timeouts=timeouts, proxy=proxy, public=public
+                ) as response,
             ):
                 return await self.read(response)
         except TimeoutError as late:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from socket import AF_INET, SOCK_STREAM
 from typing import Any
 
 import pytest
@@ -315,6 +316,22 @@ async def test_nobody_looks_into_our_own_network(socket: Desk, host: str) -> Non
     for url in ("ftp://there.example/x.png", "http://[x/", "file:///etc/passwd", "http://nowhere.invalid/x.png"):
         _, failure = await failed(socket.provider, showing(url), socket.lent())
         assert failure.code == "invalid_image_url"
+
+
+async def test_a_name_that_leads_into_our_own_network_once_it_was_looked_at_is_sent_nothing(
+    socket: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["93.184.215.14"])
+
+    def rebinding(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
+        return [(AF_INET, SOCK_STREAM, 0, "", (next(answers, "127.0.0.1"), int(port or 0)))]
+
+    async with playing(serving(b"200 OK\r\ncontent-type: image/png", b"x")) as stage:
+        monkeypatch.setattr("socket.getaddrinfo", rebinding)
+        url = f"http://rebinding.example:{stage.url.rpartition(':')[2]}/secret.png"
+        _, failure = await failed(socket.provider, showing(url), socket.lent())
+        assert (failure.code, failure.message) == ("invalid_image_url", "The image cannot be fetched.")
+        assert (next(answers, None), stage.requests) == (None, [])
 
 
 # --- HTTP ---------------------------------------------------------------------------------------------------------

@@ -177,6 +177,16 @@ async def test_a_port_that_cannot_be_is_unreachable(http: HTTP):
         await got(http, "http://127.0.0.1:99999/")
 
 
+async def test_who_must_be_on_the_public_internet_and_is_not_is_sent_nothing(http: HTTP):
+    async with playing(_many) as stage:
+        assert await got(http, stage.url) == b"hello"
+        for url in (stage.url, stage.url.replace("127.0.0.1", "localhost")):
+            with pytest.raises(errors.Unreachable, match="public internet"):
+                await http.request("GET", url, headers={}, timeouts=PATIENCE, public=True)
+        assert len(stage.requests) == 1
+        assert await got(http, stage.url) == b"hello"  # an upstream may be anywhere
+
+
 async def test_silence_before_the_answer_and_in_it_ends(http: HTTP):
     short = Timeouts(connect=1.0, first_token=0.2, between_tokens=0.2, total=5.0)
     async with playing(saying()) as stage:

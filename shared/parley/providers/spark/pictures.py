@@ -1,14 +1,14 @@
 """Images that a caller only names the address of: fetched here, because the service takes nothing but their bytes.
 
 A caller must not see our own network through the model's eyes: only hosts on the public internet are asked, or those
-that the operator named; redirects are not followed.
+that the operator named; redirects are not followed. The host is looked at twice: before anybody is called, and when the
+connection is there, because its name may lead elsewhere by then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 import socket
 from collections.abc import Collection
 from typing import Final
@@ -19,6 +19,7 @@ from parley.dialects.spark.pictures import LARGEST, Picture, not_usable
 from parley.errors import Failure
 from parley.leases import Place
 from parley.transports.http import HTTP
+from parley.transports.public import is_public
 
 _PATIENCE: Final = Timeouts(connect=5.0, first_token=10.0, between_tokens=10.0, total=20.0)
 
@@ -34,11 +35,12 @@ async def base64_of(picture: Picture, http: HTTP, place: Place, hosts: Collectio
         host, known = "", False
     if not host or not known:
         raise not_usable(picture.path, "The address of the image must be one of http or https.")
-    if host not in hosts and not await _is_public(host):
+    public = host not in hosts
+    if public and not await _leads_outside(host):
         raise not_usable(picture.path, "The image is at no address on the public internet.")
     try:
         page = await http.request(
-            "GET", picture.url, headers={"accept": "image/*"}, timeouts=_PATIENCE, proxy=place.proxy
+            "GET", picture.url, headers={"accept": "image/*"}, timeouts=_PATIENCE, proxy=place.proxy, public=public
         )
     except Failure as problem:  # of the caller's address; our upstream has no part in it
         raise not_usable(picture.path, "The image cannot be fetched.") from problem
@@ -49,9 +51,9 @@ async def base64_of(picture: Picture, http: HTTP, place: Place, hosts: Collectio
     return base64.b64encode(page.content).decode()
 
 
-async def _is_public(host: str) -> bool:
+async def _leads_outside(host: str) -> bool:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global for *_, address in found)
+    return all(is_public(str(address[0])) for *_, address in found)
