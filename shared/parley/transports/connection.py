@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
     def public(self) -> bool:
         """Whether the other end is known to be on the public internet."""
         peer = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return bool(peer) and is_public(peer[0])
+        return is_public(peer[0]) if peer else False
 
     def ask(self, request: bytes, timeouts: Timeouts) -> Exchange:
         """Send a request; the connection must be usable."""
