@@ -59,15 +59,17 @@ class Journal:
         self._dropped = 0
         self._writing: asyncio.Task[None] | None = None
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Take a record; call it in the event loop."""
+    def write(self, record: dict[str, Any]) -> bytes:
+        """Take a record; call it in the event loop. Returns its line, or nothing when it was dropped."""
         if len(self._lines) >= _MOST_LINES:
             self._dropped += 1
-            return
+            return b""
         level = _LEVELS.get(record.get("outcome", ""), "info")
-        self._lines.append(_line({"time": timestamp(now()), "level": level, **self._common, **record}))
+        line = _line({"time": timestamp(now()), "level": level, **self._common, **record})
+        self._lines.append(line)
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._soon())
+        return line
 
     async def close(self) -> None:
         """Write what is left, as far as somebody takes it soon."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from parley.troubles import troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,5 @@ class Health:
         return report
 
     def _ready(self, status: dict[str, Any]) -> dict[str, Any]:
-        degraded = [{"what": what, "why": why} for what, why in _troubles(status)]
+        degraded = [trouble._asdict() for trouble in troubles(status)]
         return {"status": "degraded" if degraded else "ok", "degraded": degraded, "replica": self.replica}
-
-
-def _troubles(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What works less well than it should, and what that means for callers."""
-    redis = status["redis"]["status"]
-    if redis != "ok":
-        yield "redis", f"Redis is {redis}: this gateway lends credentials by its own share of each limit."
-    elif not any(name.startswith("keeper-") for name in status["processes"]):
-        yield "keeper", "No keeper is alive: gateways renew credentials and open sessions themselves, when asked."
-    for name, upstream in status["upstreams"].items():
-        if upstream is None:
-            continue
-        if upstream["resting"]:
-            yield f"upstream {name}", f"It rests: {upstream['resting']['reason']}."
-        elif upstream["credentials"] and not any(row["state"] == "ok" for row in upstream["credentials"]):
-            yield f"upstream {name}", "None of its credentials can be used now."

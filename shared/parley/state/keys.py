@@ -16,7 +16,7 @@ class Key:
     """One kind of key. `each` is True where there is one per credential, or per upstream for a global one."""
 
     name: str
-    type: Literal["string", "hash", "zset", "list"]
+    type: Literal["string", "hash", "zset", "list", "stream"]
     lifetime: str | None
     owner: str
     holds: str
@@ -54,6 +54,8 @@ OF_THE_FLEET: Final = (
     Key("parley:baton", "string", "its holder's patience", "baton", "the process that runs the control loops"),
     Key("parley:models", "string", "a week", "model_lists", "JSON: model ids and when they were asked for", each=True),
     Key("parley:seal", "string", None, "vault", "a known text under our seal: opens only with the key of this data"),
+    Key("parley:audit", "stream", None, "audit", "JSON of each change that an operator made, the newest ten thousand"),
+    Key("parley:requests", "stream", "an hour", "recent", "JSON of each request that ended, the newest ten thousand"),
     Key("parley:{config}:now", "hash", None, "revisions", "revision, changes (sealed): what is in force"),
     Key("parley:{config}:past", "hash", None, "revisions", "revision -> changes (sealed), the newest ones"),
     Key("parley:{config}:log", "hash", None, "revisions", "revision -> JSON: number, at, who, what, the newest ones"),
@@ -92,6 +94,8 @@ USAGE: Final = "parley:usage:{all}:"
 PROCESSES: Final = "parley:processes"
 BATON: Final = "parley:baton"
 SEAL: Final = "parley:seal"
+AUDIT: Final = "parley:audit"
+REQUESTS: Final = "parley:requests"
 
 
 def prefix(upstream: str) -> str:

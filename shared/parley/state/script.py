@@ -52,6 +52,7 @@ RENEWAL_FAILED: Final = Script("renew_failed")
 SNAPSHOT: Final = Script("snapshot")
 ADOPT: Final = Script("adopt")
 REPORT: Final = Script("report")
+REST_BY_HAND: Final = Script("rest_by_hand")
 
 # Of the pool
 NOTE_SESSION: Final = Script("session_note")
@@ -77,6 +78,7 @@ RETRY: Final = Script("retry")
 # Of the fleet
 HEARTBEAT: Final = Script("heartbeat")
 BATON: Final = Script("baton")
+NOTE_REQUESTS: Final = Script("recent_note")
 
 # Of the configuration
 WRITE_CONFIG: Final = Script("config_write")

@@ -8,7 +8,6 @@ While Redis does not answer, `Spare` lends this process's share.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ class Vault:
         self._spare = Spare(self._records, terms)
         self._out: dict[str, _Out] = {}
         self._unsaid: deque[tuple[Script, tuple[Argument, ...]]] = deque(maxlen=_MOST_UNSAID)
-        self._name, self._count = secrets.token_hex(4), count(1)
+        self._count = count(1)
         self._queue_length = queue_length
         self._life, self._grace = ms(terms.lease), ms(terms.renew_every)
         self._window, self._ticket, self._renewal = ms(terms.window), ms(terms.ticket), ms(terms.renewal)
@@ -120,7 +119,7 @@ class Vault:
         StateUnavailable, or what `renew` raised.
         """
         desk = self._desks.of(upstream)
-        identity = f"{self._name}-{next(self._count):x}"
+        identity = f"{self._line.name}-{next(self._count):x}"  # whose it is, for who looks (`parley.state.holders`)
         oldest = ms(upstream.pool.age) if sessions and upstream.pool else 0
 
         def ask(admission: str = "") -> Awaitable[Any]:
