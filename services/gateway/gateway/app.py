@@ -37,6 +37,7 @@ from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
 from parley.state.meter import Meter
 from parley.state.model_lists import ModelLists
+from parley.state.recent import Recent
 from parley.state.records import LostKey
 from parley.state.retries import Retries
 from parley.state.rotation import Rotation
@@ -103,6 +104,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
     fleet = Fleet(line, vault, lists)
     net = Net(HTTP(), WebSockets(), Browser())
     journal = Journal("gateway", replica)
+    recent = Recent(line)
     pulse = Pulse(settings.header_grace_seconds, settings.heartbeat_seconds)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
@@ -110,6 +112,7 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         for part in (line, vault, fleet):
             stack.push_async_callback(part.close)
         stack.callback(meter.flush)
+        stack.callback(recent.flush)
         stack.push_async_callback(end_drains)
         await line.open()
         await vault.open(catalog.upstreams.values())
@@ -130,7 +133,11 @@ async def _parts(settings: Settings, configured: Configured) -> AsyncIterator[Pa
         retries = Retries(line, lambda: fleet.peers, share=settings.retry_share, floor=settings.retry_floor)
         relay = Relay(vault, retries, speeds, settings.attempts, settings.queue_seconds)
         figures = Figures(VERSION, line, meter, lambda name: catalog.upstreams[name].provider, lambda: vault.out)
-        books = Books(journal.write, meter, figures, lambda: catalog.prices)
+
+        def enter(record: dict[str, Any]) -> None:
+            recent.note(journal.write(record))
+
+        books = Books(enter, meter, figures, lambda: catalog.prices)
         health = Health(replica, VERSION, doorkeeper.open, fleet.status)
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
