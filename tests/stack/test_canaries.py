@@ -14,7 +14,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
+from tests.contents import contents, spelled
 from tests.servers import RedisServer
 from tests.stack.rests import forget_rests
 from tests.stack.running import Stack, until
@@ -393,32 +394,14 @@ def redis_goes_wrong(run: Run, store: RedisServer) -> None:
 
 
 def kept_in_redis(url: str) -> Iterator[tuple[str, bytes]]:
-    """Every key in every way in which it can be read."""
-    read: dict[bytes, Callable[[redis.Redis, bytes], Any]] = {
-        b"string": lambda line, key: line.get(key),
-        b"hash": lambda line, key: line.hgetall(key),
-        b"zset": lambda line, key: line.zrange(key, 0, -1, withscores=True),
-        b"list": lambda line, key: line.lrange(key, 0, -1),
-    }
+    """Every key as it is read and as it is dumped, and what Redis says of itself."""
     with redis.Redis.from_url(url) as line:
-        for key in line.scan_iter(count=1000):
-            kind = line.type(key)
+        for key, held in contents(url):
             dumped: Any = line.dump(key)
-            yield f"redis: {key.decode()}", b"\n".join([key, dumped or b"", spelled(read[kind](line, key))])
+            yield f"redis: {key}", b"\n".join([held, dumped or b""])
         yield "redis: CLIENT LIST", spelled(line.client_list())
         yield "redis: SLOWLOG", spelled(line.slowlog_get(1000))
         yield "redis: CONFIG", spelled(line.info())
-
-
-def spelled(value: Any) -> bytes:
-    """A reply as text; bytes keep every letter that they have."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, dict):
-        return b"\n".join(spelled(part) for pair in value.items() for part in pair)
-    if isinstance(value, list | tuple):
-        return b"\n".join(map(spelled, value))
-    return str(value).encode()
 
 
 def collect(run: Run, store: RedisServer) -> None:
