@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, PlainSerializer, ValidationError
 
 from parley.chat.defaults import wrong_with
 
@@ -20,6 +20,9 @@ def _checked(defaults: dict[str, Any]) -> dict[str, Any]:
 
 DefaultsEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
 """Fields of a request, such as temperature: as they are here where a request does not say."""
+
+AsNumber: Final = PlainSerializer(float, return_type=float, when_used="json")
+"""Decimals are numbers in JSON, as they are written. Ours have 15 digits at most, which a float keeps."""
 
 
 def mistakes(problem: ValidationError) -> str:

@@ -72,19 +72,24 @@ class FileFound:
     limits: tuple[ModelLimit, ...] = ()
 
 
-def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileFound:
-    """Read `parley.yaml` if it exists. Raises ConfigurationError that says what is wrong and where."""
+def read_content(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileContent:
+    """What `parley.yaml` says, variables filled in. Raises ConfigurationError that says what is wrong and where."""
     path = settings.parley_config
     if not path.is_file():
-        return FileFound()
+        return FileContent()
     try:
-        content = FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, environ, str(path)))
+        return FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, environ, str(path)))
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{path} is not valid YAML{line}: {getattr(problem, 'problem', problem)}") from None
     except ValidationError as problem:
         raise ConfigurationError(f"{path}: {mistakes(problem)}") from None
+
+
+def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileFound:
+    """Read `parley.yaml` if it exists. Raises ConfigurationError that says what is wrong and where."""
+    path, content = settings.parley_config, read_content(settings, environ)
     upstreams = tuple(
         upstream_of(entry.name, entry, credentials_of(entry, f"{path}: upstreams[{i}]"), settings)
         for i, entry in enumerate(content.upstreams)

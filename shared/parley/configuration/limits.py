@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field, field_validator
 
 from parley.catalog import Budget, Limits, ModelLimit, Period, Unit
-from parley.configuration.entries import STRICT
+from parley.configuration.entries import STRICT, AsNumber
 
 _MILLION: Final = 1_000_000
 Count = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
@@ -23,7 +23,7 @@ class BudgetEntry(BaseModel):
     model_config = STRICT
 
     unit: Unit
-    amount: Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
+    amount: Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False), AsNumber]
     """Tokens, or whole units of the price table's currency."""
     period: Period
 

@@ -17,10 +17,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from parley.configuration.entries import STRICT
+from parley.configuration.entries import STRICT, AsNumber
 from parley.prices import Price, Prices
 
-Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False), AsNumber]
 
 
 class PriceEntry(BaseModel):

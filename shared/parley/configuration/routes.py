@@ -38,17 +38,22 @@ def _spelt_out(value: object) -> object:
     return {"target": value} if isinstance(value, str) else value
 
 
-class RouteEntry(BaseModel):
-    """A model name or a pattern, its targets, and whom to ask first."""
+class RouteFacts(BaseModel):
+    """What a route is, but for its name: its targets, and whom of them to ask first."""
 
     model_config = STRICT
 
-    model: Annotated[str, Field(min_length=1)]
     targets: Annotated[list[Annotated[TargetEntry, BeforeValidator(_spelt_out)]], Field(min_length=1)]
     strategy: Strategy = "failover"
     aliases: list[Annotated[str, Field(min_length=1)]] = []
     fallback: list[Annotated[str, Field(min_length=1)]] = []
     defaults: DefaultsEntry = {}
+
+
+class RouteEntry(RouteFacts):
+    """A route with its name, which may be a pattern of names."""
+
+    model: Annotated[str, Field(min_length=1)]
 
 
 def route_of(entry: RouteEntry, where: str) -> Route:
