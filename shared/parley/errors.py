@@ -4,6 +4,7 @@ Failure
 ├── Refusal                      the caller asked for something we will not or cannot do
 │   ├── BadRequest               400, and its kin: UnsupportedParameter, ContextTooLong
 │   ├── Unauthenticated          401, a missing or wrong key of ours
+│   ├── NotFromHere              403, a key of ours that is not for this address
 │   ├── NotFound                 404: ModelNotFound (ModelElsewhere: not with this credential), UnknownURL
 │   ├── WrongMethod              405
 │   └── TooLarge                 413
@@ -155,6 +156,15 @@ class Unauthenticated(Refusal):
 
     status = 401
     code: str | None = "invalid_api_key"
+    kind = "unauthenticated"
+
+
+class NotFromHere(Refusal):
+    """The key is good, and not from the address that it was used from."""
+
+    status = 403
+    type = "permission_error"
+    code = "address_not_allowed"
     kind = "unauthenticated"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 Pattern = re.Pattern[str]
@@ -11,6 +12,7 @@ _LONGEST: Final = 512
 """Letters of a name that a pattern with `**` is compared with: no caller's name takes long."""
 
 
+@lru_cache(4096)
 def pattern(text: str) -> Pattern:
     """What fits a text: `*` stands for any letters but `/`, `**` for any. Use its `fullmatch`."""
     if "**" in text:

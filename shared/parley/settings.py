@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     retry_floor: Annotated[float, Field(ge=0)] = 10.0
     queue_seconds: Annotated[float, Field(ge=0)] = 30.0
+    answer_tokens: Annotated[int, Field(ge=1)] = 4096
+    wrong_keys_per_minute: Annotated[int, Field(ge=1)] = 10
     queue_length: Annotated[int, Field(ge=0)] = 1000
     lease_seconds: Seconds = 15.0
     connect_seconds: Seconds = 10.0

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from gateway.wire.ratelimit import Left, ratelimit
 from parley.chat.events import Usage
 from parley.clock import monotonic
-from parley.errors import Failure
+from parley.envelope import Headers
+from parley.errors import Failure, OverLimit
 
 Outcome = Literal["done", "failed", "hung_up", "refused"]
+
+
+class Permission(Protocol):
+    """What the request may use of its limits (`gateway.limiter.Permit`)."""
+
+    @property
+    def rooms(self) -> tuple[Left | None, Left | None]:
+        """What is left, of requests and of tokens."""
+
+    def over(self, tokens: int, cost: int) -> None:
+        """The request took so much."""
 
 
 @dataclass(slots=True)
@@ -89,6 +102,10 @@ class Tally:
         """Known when it is closed."""
         self.withheld = False
         """Whether it would have been tried again, had the budget for retries not been used up."""
+        self.permit: Permission | None = None
+        """None where nothing is limited."""
+        self.contents: Callable[[], dict[str, Any]] | None = None
+        """What was said, where an operator asked for it to be logged."""
         self._settle: Callable[[Tally], None] | None = settle
         self._draining = 0
 
@@ -104,13 +121,18 @@ class Tally:
         for other in self.attempts:
             other.lost = other is not attempt and other.failure is None
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """What the caller is told about the attempts, as far as they are known when the headers go out."""
+    def headers(self) -> Headers:
+        """What the caller is told about limits and attempts, as far as they are known when the headers go out."""
+        told: Headers = []
+        if isinstance(self.failure, OverLimit):
+            told += ratelimit(self.failure.requests, self.failure.tokens)
+        elif self.permit is not None:
+            told += ratelimit(*self.permit.rooms)
         if not self.attempts:
-            return []
+            return told
         last = self.speaker or self.attempts[-1]
         asked = sum(bool(attempt.credential) for attempt in self.attempts)  # the others found nothing to lend
-        told = [
+        told += [
             (b"x-parley-attempts", b"%d" % asked),
             (b"x-parley-upstream", last.upstream.encode()),
         ]
@@ -152,7 +174,7 @@ class Tally:
         return "" if self.outcome == "done" else "unavailable"  # we were stopped in the middle of it
 
     def record(self) -> dict[str, Any]:
-        """The request as the log shows it, without a word of what was said; times in milliseconds."""
+        """The request as the log shows it, without a word of what was said unless `contents`; times in milliseconds."""
         record: dict[str, Any] = {
             "event": "request",
             "request_id": self.request_id,
@@ -185,6 +207,8 @@ class Tally:
             record["cost"] = self.cost / 1e6
             record["currency"] = self.currency
         record["attempts"] = [attempt.record() for attempt in self.attempts]
+        if self.contents is not None:
+            record["contents"] = self.contents()
         return record
 
 

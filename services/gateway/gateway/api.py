@@ -14,14 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.auth import ANYBODY, MASTER
 from gateway.chat import Chat
+from gateway.current import Snapshot
 from gateway.entrance import Entrance
 from gateway.front import mirror
 from gateway.parts import Parts
 from gateway.reference import describe_chat
 from parley.catalog import Caller
 from parley.envelope import told, unexpected
-from parley.errors import BadRequest, Failure, ModelNotFound, Unauthenticated, UnknownURL, WrongMethod
+from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongMethod
 from parley.metrics import CONTENT_TYPE
 
 VERSION: Final = version("parley")
@@ -38,24 +40,31 @@ def _parts(request: Request) -> Parts:
     return parts
 
 
-async def _known(request: Request) -> Caller:
-    """The caller, who has a key. Raises Unauthenticated."""
-    return _parts(request).doorkeeper.admit(request.scope["headers"])
+async def _known(request: Request) -> tuple[Snapshot, Caller]:
+    """The caller, who has a key, and what is in force for him. Raises Unauthenticated, NotFromHere."""
+    parts = _parts(request)
+    headers = request.scope["headers"]
+    return await parts.enter(headers, parts.visitors.address(headers))
+
+
+Known = Annotated[tuple[Snapshot, Caller], Depends(_known)]
 
 
 @router.get("/v1/models", tags=["OpenAI"])
-async def list_models(request: Request, caller: Annotated[Caller, Depends(_known)]) -> dict[str, Any]:
-    """Every model on offer: bare ids, and `upstream/model` where a bare id is ambiguous."""
-    return {"object": "list", "data": [_model(*offered) for offered in _parts(request).directory.offered(caller)]}
+async def list_models(known: Known) -> dict[str, Any]:
+    """Every model that the key may ask for: bare ids, and `upstream/model` where a bare id is ambiguous."""
+    snapshot, caller = known
+    return {"object": "list", "data": [_model(*offered) for offered in snapshot.directory.offered(caller)]}
 
 
 @router.get("/v1/models/{model:path}", tags=["OpenAI"])
-async def get_model(model: str, request: Request, caller: Annotated[Caller, Depends(_known)]) -> dict[str, Any]:
+async def get_model(model: str, request: Request, known: Known) -> dict[str, Any]:
     """One model. Its id may contain `/` and `:`, escaped or not."""
+    snapshot, caller = known
     # From the raw path, decoded once: the framework's `model` would not tell `%2F` from what it stands for.
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     name = unquote_to_bytes(raw.split(b"?")[0].partition(b"/v1/models/")[2]).decode("utf-8", "replace") or model
-    found = _parts(request).directory.find(name, caller)
+    found = snapshot.directory.find(name, caller)
     if found is None:
         raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
     return _model(*found)
@@ -67,13 +76,13 @@ def _model(name: str, owner: str) -> dict[str, Any]:
 
 @router.get("/health", tags=["health"])
 async def health(request: Request) -> dict[str, Any]:
-    """Everything worth knowing at a glance; how upstreams and credentials stand only for who has the key."""
+    """Everything worth knowing at a glance; how upstreams and credentials stand only for who has the master key."""
     parts = _parts(request)
     try:
-        parts.doorkeeper.admit(request.scope["headers"])
-    except Unauthenticated:
+        _, caller = await _known(request)
+    except Failure:
         return parts.health.outside()
-    return parts.health.whole()
+    return parts.health.whole() if caller in (MASTER, ANYBODY) else parts.health.outside()
 
 
 @router.get("/health/ready", tags=["health"])

@@ -41,9 +41,14 @@ class Books:
             tally.currency = prices.currency
         self.write(tally.record())
         self._of_caller(tally)
+        tokens, cost = 0, 0
         for attempt in tally.attempts:
             if attempt.asked is not None:  # else nothing was lent, so nobody was asked
-                self._of_attempt(attempt, attempt.asked, tally, prices)
+                usage, paid = self._of_attempt(attempt, attempt.asked, tally, prices)
+                tokens += usage.prompt + usage.completion if usage else 0
+                cost += paid or 0
+        if tally.permit is not None:
+            tally.permit.over(tokens, cost)
         self.figures.ended(tally)
 
     def _of_caller(self, tally: Tally) -> None:
@@ -55,7 +60,10 @@ class Books:
             took = max((tally.ended or tally.started) - tally.started, 0.0)
             self.meter.add(names, took, waited, tally.usage, tally.cost, error=tally.error)
 
-    def _of_attempt(self, attempt: Attempt, asked: float, tally: Tally, prices: Prices) -> None:
+    def _of_attempt(
+        self, attempt: Attempt, asked: float, tally: Tally, prices: Prices
+    ) -> tuple[Usage | None, int | None]:
+        """What it used and what that cost, as far as it is known."""
         usage: Usage | None = attempt.usage
         cost = None
         if attempt is tally.speaker:
@@ -67,6 +75,7 @@ class Books:
         error = "" if attempt.failure is None else attempt.failure.kind
         names = ("upstream", attempt.upstream, "credential", f"{attempt.upstream}/{attempt.credential}")
         self.meter.add(names, took, waited, usage, cost, error=error)
+        return usage, cost
 
 
 def _model(attempt: Attempt) -> str:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.accounting import Outcome, Tally
 from gateway.delivery import Delivery
 from gateway.parts import Parts
+from gateway.routing import Directory
 from gateway.wire import stream
 from gateway.wire.body import completion
 from gateway.wire.failure import frame
@@ -47,10 +48,10 @@ class Chat:
         exchange = Exchange(parts, tally, send)
         try:
             async with Watch(receive) as watch:
-                caller = parts.doorkeeper.admit(scope["headers"])
+                snapshot, caller = await parts.enter(scope["headers"], tally.client)
                 asked = parse(await _body(scope, receive, parts.settings.max_body_mb))
                 watch.begin()
-                await exchange.run(asked, caller, watch)
+                await exchange.run(asked, snapshot.directory, caller, watch)
         except HungUp:
             exchange.close("hung_up")
         except Failure as failure:
@@ -73,14 +74,14 @@ class Exchange:
         self._send = send
         self._delivery: Delivery | None = None
 
-    async def run(self, asked: Asked, caller: Caller, watch: Watch) -> None:
+    async def run(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         """Answer, streaming or not. Raises Failure."""
         prompt = asked.prompt
         self.tally.caller, self.tally.model, self.tally.stream = caller.name, prompt.model, bool(prompt.stream)
         if prompt.stream:
-            await self._stream(asked, caller, watch)
+            await self._stream(asked, directory, caller, watch)
         else:
-            await self._whole(asked, caller, watch)
+            await self._whole(asked, directory, caller, watch)
         self.close("done")
 
     async def fail(self, failure: Failure) -> None:
@@ -99,24 +100,24 @@ class Exchange:
         """Write the record."""
         self.tally.close(outcome)
 
-    async def _whole(self, asked: Asked, caller: Caller, watch: Watch) -> None:
+    async def _whole(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         model = asked.prompt.model  # as asked: a route may set the upstream's name
         answer = Answer()
-        async with aclosing(self._parts.converse(asked.prompt, caller, self.tally)) as events:
+        async with aclosing(self._parts.converse(directory, asked.prompt, caller, self.tally)) as events:
             async for event in events:
                 answer.add(event)
         body = completion(answer, model or self._default_model, legacy=asked.legacy)
         watch.end()
         await self._respond(200, [JSON, (b"content-length", b"%d" % len(body))], body)
 
-    async def _stream(self, asked: Asked, caller: Caller, watch: Watch) -> None:
+    async def _stream(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         prompt = asked.prompt
         delivery = self._delivery = Delivery(self._send, self._stream_headers, self._parts.pulse)
         options = prompt.stream_options
         frames: stream.Frames | None = None
         model = prompt.model
         with self._parts.pulse.watching(delivery):
-            async with aclosing(self._parts.converse(prompt, caller, self.tally)) as events:
+            async with aclosing(self._parts.converse(directory, prompt, caller, self.tally)) as events:
                 async for event in events:
                     if frames is None:
                         frames = stream.Frames(

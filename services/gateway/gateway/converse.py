@@ -1,11 +1,13 @@
-"""The path of a request, on one screen: route, plan, lease and stream with failover, trim, count, account."""
+"""The path of a request, on one screen: route, admit, plan, lease and stream with failover, trim, count, account."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gateway.accounting import Tally
+from gateway.contents import contents
 from gateway.counting import counted, ready
+from gateway.limiter import Limiter
 from gateway.planning import Planner
 from gateway.relay import Relay
 from gateway.routing import Choice, Directory
@@ -23,20 +25,23 @@ from parley.tokens import count
 class Converse:
     """Answers prompts: called with a prompt, gives its events."""
 
-    directory: Directory
+    limiter: Limiter
     planner: Planner
     relay: Relay
 
-    async def __call__(self, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
+    async def __call__(self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
         """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
         tally.caller, tally.model = caller.name, prompt.model
-        choices = self.directory.choices(prompt, caller)
+        choices = directory.choices(prompt, caller)
         if isinstance(choices[0], Choice):
             tally.route = choices[0].route
-        plan = await self.planner.plan(choices, prompt)
+        permit, prompt = await self.limiter.ask(directory.catalog, caller, choices, prompt, tally)
+        plan = await self.planner.plan(choices, prompt, permit.id if permit else "")
         said = Answer()
+        if caller.contents:
+            tally.contents = lambda: contents(prompt, said)
         try:
-            trial = await self.relay.first_to_speak(plan, prompt, tally)
+            trial = await self.relay.first_to_speak(plan, prompt, tally, permit)
             tally.first_event = monotonic()
             async with trial:
                 trim = await _trimming(trial)

@@ -25,6 +25,14 @@ async def counted(prompt: Prompt, answer: Answer) -> Usage:
     return _count(prompt, said)
 
 
+async def prompt_counted(prompt: Prompt) -> int:
+    """How many tokens are asked with, before anybody is asked."""
+    size = sum(len(str(message.content or "")) for message in prompt.messages)
+    if size > _LONG or not loaded():
+        return await asyncio.to_thread(prompt_tokens, prompt)
+    return prompt_tokens(prompt)
+
+
 async def ready() -> None:
     """Have the tables loaded before an answer is measured piece by piece."""
     if not loaded():

@@ -13,13 +13,15 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.parts import Parts
+from gateway.wire import ratelimit
 from parley.clock import monotonic
 from parley.envelope import Headers
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 _HEADER_LIST: Final = re.compile(rb"[A-Za-z0-9_-]+(?:\s*,\s*[A-Za-z0-9_-]+)*")
 _EXPOSED: Final = (
-    b"x-request-id, x-parley-attempts, x-parley-upstream, x-parley-usage, retry-after, retry-after-ms, x-should-retry"
+    b"x-request-id, x-parley-attempts, x-parley-upstream, x-parley-usage, retry-after, retry-after-ms, x-should-retry, "
+    + b", ".join(ratelimit.NAMES)
 )
 _LONGEST_PATH: Final = 200
 

@@ -1,7 +1,7 @@
 """The mirror: tells a caller what of his request arrived here, so that `parley doctor` can judge nginx from outside.
 
     pieces=3&pause_ms=50    the answer is a stream: the reflection at once, the other pieces after pauses
-    plain=1                 and nobody is told not to buffer it
+    plain=1                 of a length that is known, and nobody is told not to buffer it
     about=REQUEST-ID        what became of that request, if it came to this gateway
     broken_at=REPLICA       that gateway closes the connection without a word, as if it had died
 
@@ -137,10 +137,14 @@ class Paced(Response):
     ) -> None:
         if visits.streams >= _MOST_STREAMS:
             raise LimitReached(f"{_MOST_STREAMS} streams of the mirror are under way at this gateway.", retry_after=1)
-        super().__init__(None, headers={"cache-control": "no-cache"} | ({} if plain else {"x-accel-buffering": "no"}))
-        del self.headers["content-length"]
-        self._reflection = reflection
-        self._pieces = pieces
+        super().__init__(None, headers={"cache-control": "no-cache"})
+        self._frames = [b"data: %b\n\n" % (b'{"piece":%d}' % n if n else reflection) for n in range(pieces)]
+        if plain:
+            # nginx holds this back until it fills a buffer, if it may. What comes in chunks, it does not.
+            self.headers["content-length"] = str(sum(map(len, self._frames)))
+        else:
+            self.headers["x-accel-buffering"] = "no"
+            del self.headers["content-length"]
         self._pause = pause
         self._visits = visits
         self._request_id = request_id
@@ -151,13 +155,11 @@ class Paced(Response):
         left = asyncio.create_task(_until_left(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            for number in range(self._pieces):
-                if number and (await asyncio.wait((left,), timeout=self._pause))[0]:
+            for last, frame in zip([*[False] * (len(self._frames) - 1), True], self._frames, strict=True):
+                await send({"type": "http.response.body", "body": frame, "more_body": not last})
+                if not last and (await asyncio.wait((left,), timeout=self._pause))[0]:
                     self._visits.hung_up(self._request_id)
                     return
-                piece = b'{"piece":%d}' % number if number else self._reflection
-                more = number + 1 < self._pieces
-                await send({"type": "http.response.body", "body": b"data: %b\n\n" % piece, "more_body": more})
         finally:
             self._visits.streams -= 1
             left.cancel()

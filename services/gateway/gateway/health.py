@@ -15,7 +15,7 @@ class Health:
 
     replica: str
     version: str
-    open_to_anybody: bool
+    open_to_anybody: Callable[[], bool]
     status: Callable[[], dict[str, Any]]
     """How Redis, the fleet and every upstream stand (`parley.state.fleet`), without asking anybody."""
 
@@ -34,7 +34,7 @@ class Health:
 
     def _outside(self, status: dict[str, Any]) -> dict[str, Any]:
         report = {**self._ready(status), "version": self.version, "authentication": "key"}
-        if self.open_to_anybody:
+        if self.open_to_anybody():
             report["authentication"] = "off"
             report["warning"] = "Anybody who can reach this address may use it. Set API_MASTER_KEY to ask for a key."
         return report

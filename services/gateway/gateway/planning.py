@@ -38,29 +38,30 @@ class Planner:
     rotation: Rotation
     speeds: Speeds
 
-    async def plan(self, choices: Choices, prompt: Prompt) -> Plan:
-        """Decide."""
+    async def plan(self, choices: Choices, prompt: Prompt, admitted_as: str = "") -> Plan:
+        """Decide. With `admitted_as` (`Asked.id`) a turn is only taken by a request that was admitted."""
         if len(choices) == 1 and isinstance(choices[0], Place):
             return Plan([[[choices[0]]]])
         heats: list[Heat] = []
         for number, choice in enumerate(choices):
-            heats += await self._heats(choice, prompt, first=number == 0)
+            heats += await self._heats(choice, prompt, admitted_as, first=number == 0)
         return Plan(_joined(heats))
 
-    async def _heats(self, choice: Place | Choice, prompt: Prompt, *, first: bool) -> list[Heat]:
+    async def _heats(self, choice: Place | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> list[Heat]:
         if isinstance(choice, Place):
             return [[[choice]]]
         if choice.strategy == "parallel":
-            return [[await self._lane(member, prompt, first=first) for member in choice.members]]
+            return [[await self._lane(member, prompt, admitted_as, first=first) for member in choice.members]]
         heats: list[Heat] = []
-        for number, member in enumerate(await self._ordered(choice, prompt, first=first)):
-            heats += await self._heats(member, prompt, first=first and number == 0)
+        for number, member in enumerate(await self._ordered(choice, prompt, admitted_as, first=first)):
+            heats += await self._heats(member, prompt, admitted_as, first=first and number == 0)
         return heats
 
-    async def _lane(self, member: Place | Choice, prompt: Prompt, *, first: bool) -> Lane:
-        return [place for heat in await self._heats(member, prompt, first=first) for lane in heat for place in lane]
+    async def _lane(self, member: Place | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> Lane:
+        heats = await self._heats(member, prompt, admitted_as, first=first)
+        return [place for heat in heats for lane in heat for place in lane]
 
-    async def _ordered(self, choice: Choice, prompt: Prompt, *, first: bool) -> Order:
+    async def _ordered(self, choice: Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> Order:
         """Who rests comes last, whatever the strategy. `first`: the choice is asked, and not only a fallback."""
         if choice.strategy == "failover" or len(choice.members) == 1:
             return list(choice.members)
@@ -69,7 +70,7 @@ class Planner:
             ready, resting = resting, ready
         match choice.strategy:
             case "round-robin":  # a turn is only taken by who is asked
-                order = strategies.rotated(ready, await self.rotation.turn(choice.route) if first else 0)
+                order = strategies.rotated(ready, await self.rotation.turn(choice.route, admitted_as) if first else 0)
             case "random":
                 order = strategies.shuffled(ready)
             case "weighted":

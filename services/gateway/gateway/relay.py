@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, replace
 
 from gateway.accounting import Attempt, Tally
+from gateway.limiter import Permit
 from gateway.planning import Heat, Lane, Plan
 from gateway.race import race
 from gateway.routing import Place
@@ -21,7 +22,7 @@ from parley.errors import Failure, LimitReached
 from parley.leases import Lease
 from parley.providers.optional import opener, renewer
 from parley.state.retries import Retries
-from parley.state.vault import Vault
+from parley.state.vault import NotAdmitted, Vault
 
 _TOKEN_SECONDS = 1.0
 """How long a request waits for a token to try again with, while others give theirs back."""
@@ -34,6 +35,7 @@ class _Effort:
     left: int
     give_up: float
     """When waiting for busy credentials ends."""
+    permit: Permit | None = None
     failure: Failure | None = None
     """What says most about why there is no answer yet."""
     strained: bool = False
@@ -54,10 +56,14 @@ class Relay:
     queue_seconds: float
     """Longest wait for a busy credential."""
 
-    async def first_to_speak(self, plan: Plan, prompt: Prompt, tally: Tally) -> Trial:
-        """The trial of the first place that speaks. Raises the Failure that says most about why none did."""
+    async def first_to_speak(self, plan: Plan, prompt: Prompt, tally: Tally, permit: Permit | None = None) -> Trial:
+        """The trial of the first place that speaks. Raises the Failure that says most about why none did.
+
+        Whether the caller's limits allow the request may still be under way (`permit`): nothing is lent before it is
+        known, and nobody waits longer for that.
+        """
         self.retries.called()
-        effort = _Effort(self.attempts, monotonic() + self.queue_seconds)
+        effort = _Effort(self.attempts, monotonic() + self.queue_seconds, permit)
         for number, heat in enumerate(plan.heats, 1):
             later = len(plan.heats) - number
             try:
@@ -100,7 +106,7 @@ class Relay:
                     effort.last.next = effort.last.failure.reason
                 attempt = tally.attempt(place.upstream.name, place.model)
                 try:
-                    lease = await self._lend(place, tried, effort.give_up)
+                    lease = await self._lend(place, tried, effort)
                 except Failure as refused:
                     if paid:
                         self.retries.helped()
@@ -128,7 +134,26 @@ class Relay:
         tally.withheld = True
         return False
 
-    async def _lend(self, place: Place, tried: set[str], give_up: float) -> Lease:
+    async def _lend(self, place: Place, tried: set[str], effort: _Effort) -> Lease:
+        permit = effort.permit
+        if permit is None:
+            return await self._lent(place, tried, effort.give_up)
+        if permit.decided:
+            await permit.granted()
+            return await self._lent(place, tried, effort.give_up)
+        try:
+            lease = await self._lent(place, tried, effort.give_up, permit.id)
+        except NotAdmitted:
+            await permit.granted()
+            return await self._lent(place, tried, effort.give_up)  # Redis lost what it knew in between
+        try:
+            await permit.granted()
+        except BaseException:
+            self.vault.give_back(lease, None, aborted=True)
+            raise
+        return lease
+
+    async def _lent(self, place: Place, tried: set[str], give_up: float, admitted_as: str = "") -> Lease:
         renewing = renewer(place.provider)
         return await self.vault.lend(
             place.upstream,
@@ -136,6 +161,7 @@ class Relay:
             wait_until=give_up,
             renew=renewing.renew if renewing else None,
             sessions=opener(place.provider) is not None,
+            admitted_as=admitted_as,
         )
 
     async def _speaks(self, trial: Trial, prompt: Prompt, tally: Tally, effort: _Effort) -> bool:

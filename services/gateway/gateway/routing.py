@@ -17,6 +17,7 @@ from parley.chat.defaults import filled
 from parley.chat.demands import refuse_unmet
 from parley.chat.prompt import Prompt
 from parley.errors import BadRequest, Failure, ModelNotFound
+from parley.patterns import pattern
 from parley.providers import Provider
 
 Discovered = Callable[[str], Sequence[str]]
@@ -88,6 +89,8 @@ class Directory:
         """Who may answer. Raises ModelNotFound, BadRequest (no model at all), or UnsupportedParameter."""
         bound = caller.bound if caller is not None else None
         meant = self._named(prompt.model) if bound is None else [self._bound(bound, prompt.model)]
+        if caller is not None and caller.models and not _allowed(caller, *called(meant[0], prompt.model)):
+            raise _unknown(prompt.model)
         unmet: list[Failure] = []
         able = [found for choice in meant if (found := self._able(choice, prompt, unmet)) is not None]
         if not able:
@@ -98,6 +101,8 @@ class Directory:
         """(id, owner) of everything offered: bare ids once, and the prefixed form too where a bare id is ambiguous."""
         if caller is not None and caller.bound is not None:
             return self._offered_to(caller.bound)
+        if caller is not None and caller.models:
+            return [(name, owner) for name, owner in self.offered() if self.find(name, caller) is not None]
         owners: dict[str, list[str]] = {}
         for upstream in self.catalog.upstreams.values():
             for model in self.models(upstream):
@@ -117,6 +122,9 @@ class Directory:
             return next((offered for offered in self._offered_to(caller.bound) if offered[0] == model), None)
         meant = self._exactly(model)
         if meant is None:
+            return None
+        names = (meant.model, model) if isinstance(meant, Route) else (f"{meant.upstream}/{meant.model}", meant.model)
+        if caller is not None and caller.models and not _allowed(caller, *names):
             return None
         return (model, "parley" if isinstance(meant, Route) else meant.upstream)
 
@@ -229,6 +237,17 @@ class Directory:
             unmet.append(refused)
             return None
         return choice
+
+
+def called(meant: Place | Choice, model: str) -> tuple[str, ...]:
+    """What is asked for goes by: a route's name and that by which it was asked; or `upstream/model`, and the model."""
+    if isinstance(meant, Choice):
+        return (meant.route, model) if model else (meant.route,)
+    return (f"{meant.upstream.name}/{meant.model}", meant.model)
+
+
+def _allowed(caller: Caller, *names: str) -> bool:
+    return any(pattern(text).fullmatch(name) for text in caller.models for name in names)
 
 
 def _passes_on(route: Route) -> bool:

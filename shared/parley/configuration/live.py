@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from os import stat_result
 from pathlib import Path
@@ -47,8 +48,8 @@ class Live:
         self.catalog = read({}).catalog
         self.revision = 0
         """The revision that `catalog` shows."""
-        self.confirmed = monotonic()
-        """When Redis last said that there is none newer."""
+        self.confirmed = -math.inf
+        """When (monotonic) Redis last said that there is none newer; never, at first."""
         self.problem = ""
         """Why the newest revision is not in force here; empty when it is."""
         self.listeners: list[Listener] = []

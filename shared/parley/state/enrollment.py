@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container, Iterable
 
 from parley.catalog import Upstream
 from parley.errors import NothingToLend, StateUnavailable
@@ -30,10 +31,24 @@ class Enrollment:
         await self._line.run(script.ENROLL, desk.prefix, *self._records.enrollment(upstream))
         desk.enrolled = True
 
-    async def retire(self, upstream: Upstream) -> None:
-        """An upstream left the configuration: nothing of it is lent any more. Raises StateUnavailable."""
-        if (desk := self._desks.drop(upstream)) is not None:
-            await self._line.run(script.ENROLL, desk.prefix)
+    async def follow(self, upstreams: Iterable[Upstream]) -> None:
+        """These are the upstreams from now on: enroll what is new or changed, without Redis later. Raises LostKey."""
+        for upstream in upstreams:
+            if not self._desks.take(upstream).enrolled:
+                try:
+                    await self.enroll(upstream)
+                except StateUnavailable:
+                    log.warning("'%s' is enrolled when Redis is back", upstream.name)
+
+    async def retire_others(self, names: Container[str]) -> None:
+        """All other upstreams left the configuration: nothing of them is lent any more."""
+        for desk in self._desks:
+            if desk.upstream.name not in names:
+                self._desks.drop(desk.upstream)
+                try:
+                    await self._line.run(script.ENROLL, desk.prefix)
+                except StateUnavailable:
+                    log.warning("Redis could not be told that '%s' is gone; nobody asks for it", desk.upstream.name)
 
     async def enroll_rest(self) -> None:
         """Enroll what could not be enrolled before. Never raises: the line will come up again."""

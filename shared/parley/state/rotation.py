@@ -21,10 +21,14 @@ class Rotation:
         self._place = place
         self._own: dict[str, int] = {}
 
-    async def turn(self, route: str) -> int:
-        """The next number of a route: 0, 1, 2, ..., each to one caller in the fleet. One round trip."""
+    async def turn(self, route: str, admitted_as: str = "") -> int:
+        """The next number of a route: 0, 1, 2, ..., each to one caller in the fleet. One round trip.
+
+        With `admitted_as` (`Asked.id`) a request that was not admitted takes no turn, and is told any number.
+        """
+        admission = keys.admission(admitted_as) if admitted_as else ""
         try:
-            given: int = await self._line.run(script.ROTATE, keys.rotation(route), ms(_DAY))
+            given: int = await self._line.run(script.ROTATE, keys.rotation(route), ms(_DAY), admission)
         except StateUnavailable:
             turn = self._own.get(route, self._place())
             self._own[route] = turn + 1

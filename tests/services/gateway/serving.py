@@ -23,7 +23,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import uvicorn
@@ -32,6 +32,7 @@ from gateway.accounting import Tally
 from gateway.api import VERSION, application
 from gateway.auth import Doorkeeper
 from gateway.books import Books
+from gateway.current import Snapshot
 from gateway.delivery import Pulse
 from gateway.figures import Figures
 from gateway.health import Health
@@ -45,6 +46,7 @@ from parley.configuration.families import Environment
 from parley.journal import Journal
 from parley.prices import Prices
 from parley.sealed import Secret
+from parley.state.guesses import Guesses
 from parley.state.line import Line
 from parley.state.meter import Meter
 from parley.visitors import Visitors
@@ -89,7 +91,7 @@ class Front:
         self.closed = threading.Event()
         self.asked: list[Prompt] = []
 
-    async def _converse(self, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
+    async def _converse(self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
         self.asked.append(prompt)
         try:
             async with aclosing(self._script(prompt, tally)) as events:
@@ -106,16 +108,16 @@ class Front:
         doorkeeper = Doorkeeper(Secret(self._key) if self._key else None)
         directory = Directory(CATALOG, {"one": Mute(), "two": Mute()})
         pulse = Pulse(*self._pace)
-        health = Health("test-1", VERSION, doorkeeper.open, lambda: self.status)
+        health = Health("test-1", VERSION, lambda: doorkeeper.open, lambda: self.status)
         beating = asyncio.create_task(pulse.run())
         line = Line(Secret("redis://127.0.0.1:1/0"), "gateway-test-1")  # never opened: nobody is there
         meter = Meter(line)
         figures = Figures(VERSION, line, meter, lambda _: "openai", lambda: 0)
         books = Books(journal.write, meter, figures, lambda: self.prices)
+        current: Any = SimpleNamespace(snapshot=Snapshot(CATALOG, directory, doorkeeper))
+        guesses = Guesses(line, limit=self._settings.wrong_keys_per_minute)
         yield {
-            "parts": Parts(
-                self._settings, visitors, doorkeeper, directory, self._converse, pulse, journal, books, health
-            )
+            "parts": Parts(self._settings, visitors, current, guesses, self._converse, pulse, journal, books, health)
         }
         beating.cancel()
         await journal.close()

@@ -118,7 +118,8 @@ def test_it_answers_without_redis_and_says_no_secret_anywhere(tmp_path: Path) ->
         for stream in (False, True):
             gone = call("POST", "/v1/chat/completions", body={"model": "gone", "messages": hi, "stream": stream})
             assert gone.status_code in (429, 502, 503)
-        assert call("POST", "/v1/chat/completions", f"{CANARY}-wrong", {"messages": hi}).status_code == 401
+        unknown = call("POST", "/v1/chat/completions", f"{CANARY}-wrong", {"messages": hi})
+        assert unknown.status_code == 503  # it may have been issued, and only Redis knows
         call("GET", f"/nowhere?key={CANARY}-query")
     finally:
         process.terminate()
@@ -126,6 +127,6 @@ def test_it_answers_without_redis_and_says_no_secret_anywhere(tmp_path: Path) ->
     seen.append(output)
     records = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     requests = [record for record in records if record.get("event") == "request"]
-    assert [record["outcome"] for record in requests] == ["done", "done", "refused", "failed", "failed", "refused"]
+    assert [record["outcome"] for record in requests] == ["done", "done", "refused", "failed", "failed", "failed"]
     assert requests[3]["attempts"]
     assert CANARY not in "".join(seen)

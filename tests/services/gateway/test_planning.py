@@ -30,7 +30,7 @@ class Known:
     def busy(self, upstream: str) -> int:
         return self.load.get(upstream, 0)
 
-    async def turn(self, route: str) -> int:
+    async def turn(self, route: str, admitted_as: str = "") -> int:
         self.asked.append(route)
         return self.asked.count(route) - 1
 

@@ -1,0 +1,119 @@
+"""The limiter: what a request may still use of the limits of its key and its model. What each means: docs/limits.md.
+
+What an answer will take is not known before, so its worst case is reserved: the prompt as our tokenizer counts it, and
+as many tokens as the request allows, for each of its choices. Where the request allows any number, ANSWER_TOKENS are
+reserved; and where money or tokens are budgeted, that is put into the request, so that a budget cannot be overspent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.accounting import Tally
+from gateway.counting import prompt_counted
+from gateway.routing import Choice, Choices, Place, called
+from parley.catalog import UNLIMITED, Caller, Catalog, Defaults
+from parley.chat.defaults import filled
+from parley.chat.events import Usage
+from parley.chat.prompt import Prompt
+from parley.prices import Prices
+from parley.state.admission import Admission
+from parley.state.asked import Asked
+from parley.state.scopes import Room, Scope
+
+
+class Permit:
+    """What one request may use: asked for at once, granted a moment later, settled when the request is over."""
+
+    __slots__ = ("_admission", "asked")
+
+    def __init__(self, admission: Admission, asked: Asked) -> None:
+        self._admission = admission
+        self.asked = asked
+
+    @property
+    def id(self) -> str:
+        """Under which Redis has it on record when it is granted; empty where nothing is left to be found out."""
+        return self.asked.id
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known by now."""
+        return self.asked.decided
+
+    async def granted(self) -> None:
+        """Wait until it is. Raises OverLimit (a LimitReached), StateUnavailable."""
+        await self.asked.granted()
+
+    @property
+    def rooms(self) -> tuple[Room | None, Room | None]:
+        """What the tightest limits leave, of requests and of tokens, where there are some and it was granted."""
+        admitted = self.asked.admitted
+        return (admitted.requests, admitted.tokens) if admitted else (None, None)
+
+    def over(self, tokens: int, cost: int) -> None:
+        """The request took so much. What was not granted yet is taken back."""
+        if (admitted := self.asked.admitted) is not None:
+            self._admission.settle(admitted, tokens, cost)
+        else:
+            self._admission.void(self.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Limiter:
+    """Asks for permits."""
+
+    admission: Admission
+    answer_tokens: int
+    """Reserved for an answer whose request does not say how long it may be."""
+
+    async def ask(
+        self, catalog: Catalog, caller: Caller, choices: Choices, prompt: Prompt, tally: Tally
+    ) -> tuple[Permit | None, Prompt]:
+        """Ask for what this request may use; None where nothing is limited. Redis is asked and not waited for.
+
+        The prompt that comes back has a limit of its own where a budget needs one.
+        """
+        scopes = list(_scopes(catalog, caller, choices[0], prompt))
+        if not scopes:
+            return None, prompt
+        counts = [limits for _, limits in scopes if limits.tokens_per_minute or limits.tokens_per_day or limits.budgets]
+        if not counts:
+            permit = Permit(self.admission, self.admission.ask(scopes, tokens=0, cost=0))
+        else:
+            longest = self._longest(prompt, choices)
+            if prompt.limit is None and any(limits.budgets for limits in counts):
+                prompt = filled(prompt, {"max_completion_tokens": longest})
+            worst = Usage(await prompt_counted(prompt), longest * (prompt.n or 1), measured=False)
+            tokens, cost = worst.prompt + worst.completion, _dearest(catalog.prices, choices, worst)
+            permit = Permit(self.admission, self.admission.ask(scopes, tokens=tokens, cost=cost))
+        tally.permit = permit
+        return permit, prompt
+
+    def _longest(self, prompt: Prompt, choices: Choices) -> int:
+        """As the request says, or the defaults of its targets."""
+        if prompt.limit is not None:
+            return prompt.limit
+        return max(_default_limit(place.defaults) or self.answer_tokens for place in _places(choices))
+
+
+def _scopes(catalog: Catalog, caller: Caller, first: Place | Choice, prompt: Prompt) -> Iterator[Scope]:
+    if caller.limits != UNLIMITED:
+        yield f"key:{caller.name}", caller.limits
+    if catalog.model_limits.limits and (limit := catalog.model_limits.of(*called(first, prompt.model))) is not None:
+        yield f"model:{limit.model}", limit.limits
+
+
+def _dearest(prices: Prices, choices: Choices, worst: Usage) -> int:
+    """What the answer costs where it costs most. What has no price is not counted: nobody knows it."""
+    return max(prices.cost(f"{place.upstream.name}/{place.model}", worst) or 0 for place in _places(choices))
+
+
+def _places(choices: Choices) -> Iterator[Place]:
+    for choice in choices:
+        yield from choice.places if isinstance(choice, Choice) else (choice,)
+
+
+def _default_limit(defaults: Defaults) -> int | None:
+    return defaults.get("max_completion_tokens") or defaults.get("max_tokens")
