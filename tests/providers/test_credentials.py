@@ -7,8 +7,6 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-import pytest
-
 from parley.errors import CredentialRejected
 from parley.leases import Credential, Lease
 from parley.providers.optional import ListsModels, ProbesCredential, RenewsCredential
@@ -16,7 +14,7 @@ from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
-from tests.providers.subjects import FIRST_TOKEN_SECONDS, Family, one_of_each, stood_in
+from tests.providers.subjects import FIRST_TOKEN_SECONDS, Family, one_of_each, pairs, stood_in
 from tests.providers.world import World
 
 MANY = 6
@@ -35,10 +33,8 @@ def shown(world: World, name: str) -> tuple[list[str | None], Counter[str]]:
     return [one.text or one.code for one in heard], Counter(attempts)
 
 
-@one_of_each
+@pairs
 def test_two_credentials_take_turns_each_through_its_own_proxy_at_its_own_address(world: World, name: str) -> None:
-    if not world.subjects[name].second:
-        pytest.skip("nothing to take turns with")
     world.begin(name, kind="pair")
     world.proxies.used.clear()
     texts, attempts = shown(world, name)
@@ -48,11 +44,9 @@ def test_two_credentials_take_turns_each_through_its_own_proxy_at_its_own_addres
     assert set(world.proxies.used) == {"http", "socks5"}
 
 
-@one_of_each
+@pairs
 def test_one_credential_rests_while_the_other_goes_on(world: World, name: str) -> None:
     subject = world.subjects[name]
-    if not subject.second:
-        pytest.skip("nobody to go on")
     world.begin(name, kind="pair")
     mishap = next(mishap for one, mishap in world.family.cases("throttled") if one is subject)
     world.play(name, mishap, account=subject.account(0))
@@ -61,10 +55,8 @@ def test_one_credential_rests_while_the_other_goes_on(world: World, name: str) -
     assert attempts == {"one": 1, "two": MANY}, "it was shown again while it rests"
 
 
-@one_of_each
+@pairs
 def test_a_credential_has_time_outs_of_its_own(world: World, name: str) -> None:
-    if not world.subjects[name].second:
-        pytest.skip("no credential to have any")
     heard = world.silences["pair", name, True]
     assert (heard.status, heard.code) == (504, "upstream_timeout")
     record = world.record(heard)

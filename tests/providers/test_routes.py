@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.providers.subjects import Mishap, one_of_each
+from tests.providers.subjects import Mishap, cases, id_of
 from tests.providers.world import LONG, World
 from tests.stack.listening import Heard
 
 QUESTION = "!say:asked of whom?"
 
 
-def first_of(world: World, name: str, scene: str) -> Mishap:
-    """The subject's first mishap of a scene; the test is skipped where it cannot happen."""
-    mishap = next((mishap for subject, mishap in world.family.cases(scene) if subject.name == name), None)
-    if mishap is None:
-        pytest.skip(f"{name} plays nothing there")
-    return mishap
+def met(*scenes: str) -> pytest.MarkDecorator:
+    """One of each kind in each of these scenes that can happen to it, by its first mishap there."""
+    found = {
+        f"{id_of(family, subject)}-{scene}": (family, subject.name, scene, mishap)
+        for scene in scenes
+        for family, subject, mishap in reversed(cases(scene))
+        if not subject.akin
+    }
+    return pytest.mark.parametrize(("family", "name", "scene", "mishap"), [*found.values()], ids=[*found])
 
 
 def answered_by_echo(world: World, heard: Heard, name: str, question: str) -> None:
@@ -29,10 +32,9 @@ def answered_by_echo(world: World, heard: Heard, name: str, question: str) -> No
     assert list(dict.fromkeys(upstreams)) == [name, "echo"]
 
 
-@one_of_each
-@pytest.mark.parametrize("scene", ["refused", "throttled", "empty", "garbled"])
-def test_before_anybody_spoke_the_other_one_answers(world: World, name: str, scene: str) -> None:
-    mishap, question = first_of(world, name, scene), LONG if scene == "garbled" else QUESTION
+@met("refused", "throttled", "empty", "garbled")
+def test_before_anybody_spoke_the_other_one_answers(world: World, name: str, scene: str, mishap: Mishap) -> None:
+    question = LONG if scene == "garbled" else QUESTION
     for stream in (False, True):
         world.begin(name, mishap)
         heard = world.listen_to(f"{name}-or-echo", question, stream)
@@ -42,15 +44,14 @@ def test_before_anybody_spoke_the_other_one_answers(world: World, name: str, sce
         answered_by_echo(world, heard, name, question)
 
 
-@one_of_each
-def test_who_keeps_silent_is_not_waited_for(world: World, name: str) -> None:
-    first_of(world, name, "silent")
+@met("silent")
+def test_who_keeps_silent_is_not_waited_for(world: World, name: str, scene: str, mishap: Mishap) -> None:
     answered_by_echo(world, world.silences["backed", name, True], f"{name}-hasty", LONG)
 
 
-@one_of_each
-def test_after_somebody_spoke_nobody_else_does(world: World, name: str) -> None:
-    world.begin(name, first_of(world, name, "broken off"))
+@met("broken off")
+def test_after_somebody_spoke_nobody_else_does(world: World, name: str, scene: str, mishap: Mishap) -> None:
+    world.begin(name, mishap)
     heard = world.listen_to(f"{name}-or-echo", LONG, True)
     assert heard.code == "upstream_truncated" and heard.finish is None
     assert heard.text and LONG.startswith(f"!say:{heard.text[:-1]}")

@@ -254,6 +254,8 @@ everybody = _each(_SUBJECTS)
 _KINDS = [(family, subject) for family, subject in _SUBJECTS if not subject.akin]
 one_of_each = _each(_KINDS)
 """One of each kind."""
+pairs = _each((family, subject) for family, subject in _KINDS if subject.second)
+"""One of each kind that has two credentials."""
 one_of_each_provider = _each({subject.provider: (family, subject) for family, subject in reversed(_KINDS)}.values())
 """The first of each provider, where several are no kin because they sign in differently."""
 stood_in = _each((family, subject) for family, subject in _SUBJECTS if subject.stand_in)
