@@ -29,7 +29,7 @@ async def rounds(
         except Failure as failure:
             failures += 1
             log.warning("%s: %s", name, failure.message, extra={"reason": failure.reason, "failures": failures})
-        except Exception:
+        except Exception:  # a bug in one round must not end the loop; the next round may go well
             failures += 1
             log.exception("%s failed", name)
         ended(failures > 0)
