@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -198,9 +198,13 @@ class Vault:
         """Make an upstream's credentials known, also after they changed. Raises LostKey, StateUnavailable."""
         await self._enrollment.enroll(upstream)
 
-    async def retire(self, upstream: Upstream) -> None:
-        """An upstream left the configuration: nothing of it is lent any more. Raises StateUnavailable."""
-        await self._enrollment.retire(upstream)
+    async def follow(self, upstreams: Iterable[Upstream]) -> None:
+        """The configuration changed: what is new or changed in it can be lent. Raises LostKey."""
+        await self._enrollment.follow(upstreams)
+
+    async def retire_others(self, names: Container[str]) -> None:
+        """Upstreams that are not among these left the configuration: nothing of them is lent any more."""
+        await self._enrollment.retire_others(names)
 
     async def renew(self, upstream: Upstream, credential: str, renew: Renew, *, generation: int | None = None) -> bool:
         """Renew a credential that is new or expired (or still has that `generation`), if nobody else is at it.
