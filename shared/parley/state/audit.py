@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -49,7 +49,7 @@ class Audit:
         said = msgspec.json.encode(entry)
         await self._line.call("XADD", keys.AUDIT, "MAXLEN", "~", KEPT, "*", "entry", said)
 
-    async def newest(self, before: str = "") -> AsyncIterator[Audited]:
+    async def newest(self, before: str = "") -> AsyncGenerator[Audited, None]:
         """Entries, the newest first; those before that id, if one is given."""
         async for identity, fields in backwards(self._line, keys.AUDIT, before):
             yield Audited(identity, moment(identity), msgspec.json.decode(fields[b"entry"], type=Entry))

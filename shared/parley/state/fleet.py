@@ -39,6 +39,16 @@ def process_name(role: str) -> str:
     return f"{role}-{host}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
+async def heard_of(line: Line) -> dict[str, float]:
+    """Every process that is alive, with the seconds since it last said so. Raises StateUnavailable."""
+    clock, known = await asyncio.gather(line.call("TIME"), line.call("ZRANGE", keys.PROCESSES, 0, -1, "WITHSCORES"))
+    moment = int(clock[0]) + int(clock[1]) / 1e6
+    return {
+        name.decode(): round(max(moment - float(at) / 1000, 0.0), 3)
+        for name, at in zip(known[::2], known[1::2], strict=True)
+    }
+
+
 class Looks(Protocol):
     """Whoever prepares for Redis going away, once a second."""
 

@@ -19,3 +19,13 @@ def number(period: Period, moment: float) -> int:
         date = datetime.fromtimestamp(moment, UTC)
         return date.year * 12 + date.month - 1
     return int(moment + (_THURSDAY if period == "week" else 0)) // _SECONDS[period]
+
+
+def end(period: Period, moment: float) -> float | None:
+    """When the period that a moment is in ends; None for one that never does."""
+    if period == "total":
+        return None
+    following = number(period, moment) + 1
+    if period == "month":
+        return datetime(following // 12, following % 12 + 1, 1, tzinfo=UTC).timestamp()
+    return float(following * _SECONDS[period] - (_THURSDAY if period == "week" else 0))

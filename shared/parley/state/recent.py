@@ -8,7 +8,7 @@ request costs its gateway about a microsecond; ten thousand records take some 8 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -63,7 +63,7 @@ class Recent:
         if records:
             self._line.send(script.NOTE_REQUESTS, keys.REQUESTS, KEPT, ms(LIFE), *records)
 
-    async def newest(self, before: str = "") -> AsyncIterator[Recorded]:
+    async def newest(self, before: str = "") -> AsyncGenerator[Recorded, None]:
         """Records, the newest first; those before that id, if one is given. Raises StateUnavailable."""
         async for identity, fields in backwards(self._line, keys.REQUESTS, before):
             yield Recorded(identity, moment(identity), msgspec.json.decode(fields[b"record"], type=dict[str, Any]))

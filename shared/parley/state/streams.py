@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 from parley.state.line import Line
@@ -10,7 +10,7 @@ from parley.state.line import Line
 _AT_ONCE: Final = 200
 
 
-async def backwards(line: Line, key: str, before: str = "") -> AsyncIterator[tuple[str, Mapping[bytes, bytes]]]:
+async def backwards(line: Line, key: str, before: str = "") -> AsyncGenerator[tuple[str, Mapping[bytes, bytes]], None]:
     """Entries with their ids, those before an id if one is given; some at a time, so that Redis serves others too.
 
     Raises StateUnavailable.
