@@ -68,7 +68,7 @@ def create_app() -> FastAPI:
         except (ConfigurationError, BadAddress, LostKey) as problem:
             log.critical("%s", problem)
             raise SystemExit(_UNUSABLE) from None
-        except Exception:
+        except Exception:  # whatever it is: it stands in the log as a record, by type and place, before it ends us
             log.exception("the gateway cannot go on")
             raise
 
