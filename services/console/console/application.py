@@ -87,12 +87,16 @@ async def _refused(_request: Request, failure: Exception) -> Response:
     return _response(failure)
 
 
-async def _malformed(_request: Request, problem: Exception) -> Response:
+async def _malformed(request: Request, problem: Exception) -> Response:
     """The first thing that is wrong, and where; never what was sent."""
     assert isinstance(problem, RequestValidationError)  # noqa: S101  # registered for it only
     error = problem.errors()[0]
     if error["type"] == "json_invalid":
         return _response(BadRequest("The body is not valid JSON.", code="invalid_json"))
+    kind = request.headers.get("content-type", "nothing")
+    if isinstance(problem.body, bytes) and problem.body:  # it was not even looked at
+        about = f"The body must be JSON, and say so (Content-Type: application/json, not {kind[:80]})."
+        return _response(BadRequest(about, code="invalid_json"))
     place = ".".join(str(part) for part in error["loc"][1:])
     what = str(error["msg"]).removeprefix("Value error, ")
     return _response(BadRequest(f"{place or 'The request'}: {what}.", param=place or None, code="invalid_value"))
