@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from keeper import discover, probe, renew, sweep, warm
@@ -20,15 +20,17 @@ from keeper.pulse import beat
 from keeper.rounds import rounds
 from parley.catalog import Catalog, Upstream
 from parley.clock import sleep
-from parley.configuration import read_catalog
+from parley.configuration import Configured, read_catalog
 from parley.configuration.families import Environment
-from parley.providers import Provider, make_providers
+from parley.configuration.live import Live
+from parley.providers import Provider, make_provider, make_providers
 from parley.sealed import Seal, Secret, master_key
 from parley.state.baton import Baton
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
 from parley.state.model_lists import ModelLists
 from parley.state.pool import Pool
+from parley.state.revisions import Changes, Revisions
 from parley.state.terms import Terms
 from parley.state.vault import Vault
 from parley.transports import Net
@@ -58,14 +60,15 @@ Chore = Callable[[Tools, Upstream, Provider], Awaitable[None]]
 
 async def run(settings: Environment) -> None:
     """Keep until cancelled. Raises ConfigurationError, BadAddress, LostKey."""
-    async with _tools(settings) as (tools, baton), asyncio.TaskGroup() as group:
-        group.create_task(_live())
+    async with _kept(settings) as (keep, baton), asyncio.TaskGroup() as group:
+        group.create_task(_beat())
         while True:
             await baton.wait()
+            tools = keep.tools
             work = group.create_task(_work(tools))
-            while baton.held:
+            while baton.held and keep.tools is tools:
                 await sleep(0.2)
-            work.cancel()
+            work.cancel()  # with another configuration it begins anew
             await asyncio.wait({work})
 
 
@@ -95,30 +98,61 @@ def _bound(chore: Chore, tools: Tools, upstream: Upstream, provider: Provider) -
     return once
 
 
-async def _live() -> None:
+async def _beat() -> None:
     while True:
         beat()
         await sleep(1.0)
 
 
+class _Keep:
+    """The tools for the configuration in force."""
+
+    def __init__(self, tools: Tools, net: Net) -> None:
+        self.tools = tools
+        self._net = net
+
+    async def take(self, catalog: Catalog) -> None:
+        """Work by another catalog from now on."""
+        before = self.tools
+        providers = {
+            name: before.providers[name]
+            if before.catalog.upstreams.get(name) == upstream
+            else make_provider(upstream, self._net)
+            for name, upstream in catalog.upstreams.items()
+        }
+        await before.vault.follow(catalog.upstreams.values())
+        self.tools = replace(before, catalog=catalog, providers=providers)
+        await before.vault.retire_others(catalog.upstreams)
+
+
 @asynccontextmanager
-async def _tools(settings: Environment) -> AsyncIterator[tuple[Tools, Baton]]:
-    catalog = read_catalog(settings).catalog
+async def _kept(settings: Environment) -> AsyncIterator[tuple[_Keep, Baton]]:
     secret = settings.parley_secret.get_secret_value() if settings.parley_secret else None
     seal = Seal(master_key(secret, settings.parley_state_dir))
     line = Line(Secret(settings.redis_url.get_secret_value()), process_name("keeper"), limit=_PATIENCE)
     net = Net(HTTP(), WebSockets(), Browser(threads=4))
+
+    def read(changes: Changes) -> Configured:
+        configured = read_catalog(settings, changes)
+        make_providers(configured.catalog, net)  # options that a provider does not take are told before they count
+        return configured
+
+    live = Live(read, Revisions(line, seal), [settings.parley_config, settings.parley_model_config])
     vault = Vault(line, seal, terms=Terms.with_leases_of(settings.lease_seconds), queue_length=settings.queue_length)
     lists = ModelLists(line)
     fleet, baton = Fleet(line, vault, lists), Baton(line)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(net.aclose)
-        for part in (line, vault, fleet, baton):
+        for part in (line, live, vault, fleet, baton):
             stack.push_async_callback(part.close)
         await line.open()
-        await vault.open(catalog.upstreams.values())
+        await live.open()
+        await vault.open(live.catalog.upstreams.values())
         await fleet.open()
         await baton.open()
         figures = Figures(fleet.status, lambda: baton.held)
         await stack.enter_async_context(served(figures.page))
-        yield Tools(settings, catalog, make_providers(catalog, net), vault, Pool(line), lists, figures), baton
+        providers = make_providers(live.catalog, net)
+        keep = _Keep(Tools(settings, live.catalog, providers, vault, Pool(line), lists, figures), net)
+        live.listeners.append(keep.take)
+        yield keep, baton
