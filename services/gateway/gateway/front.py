@@ -2,7 +2,7 @@
 
     pieces=3&pause_ms=50    the answer is a stream: the reflection at once, the other pieces after pauses
     plain=1                 of a length that is known, and nobody is told not to buffer it
-    about=REQUEST-ID        what became of that request, if it came to this gateway
+    about=NAME              what became of the request so named (x-parley-doctor), if it came to this gateway
     broken_at=REPLICA       that gateway closes the connection without a word, as if it had died
 
 It tells nothing that its caller, who has a key, did not send or may not know: names of headers, and values only of
@@ -34,7 +34,7 @@ _SHOWN: Final = frozenset(
 _MOST_PIECES: Final = 100
 _LONGEST: Final = 600_000  # milliseconds
 _MOST_STREAMS: Final = 64
-_MOST_BREAKS, _BREAKS_WITHIN = 2, 5.0
+_MOST_BREAKS, _BREAKS_WITHIN = 4, 5.0
 _REMEMBERED: Final = 256
 _LONGEST_VALUE: Final = 400
 
@@ -55,28 +55,28 @@ def mirror() -> APIRouter:
 
 
 class Visits:
-    """The last requests that came, by their ids, and how many connections were broken lately."""
+    """The last requests that came, by their names, and how many connections were broken lately."""
 
     def __init__(self) -> None:
         self.streams = 0
         self._known: OrderedDict[str, Visit] = OrderedDict()
         self._breaks: deque[float] = deque(maxlen=_MOST_BREAKS)
 
-    def about(self, request_id: str) -> Visit | None:
+    def about(self, name: str) -> Visit | None:
         """What became of a request."""
-        return self._known.get(request_id)
+        return self._known.get(name)
 
-    def arrived(self, request_id: str) -> None:
+    def arrived(self, name: str) -> None:
         """A request came, for the first time or again."""
-        before = self._known.pop(request_id, Visit(0))
-        self._known[request_id] = Visit(before.arrivals + 1)
+        before = self._known.pop(name, Visit(0))
+        self._known[name] = Visit(before.arrivals + 1)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
 
-    def hung_up(self, request_id: str) -> None:
+    def hung_up(self, name: str) -> None:
         """Its caller left before the end."""
-        if before := self._known.get(request_id):
-            self._known[request_id] = Visit(before.arrivals, hung_up=True)
+        if before := self._known.get(name):
+            self._known[name] = Visit(before.arrivals, hung_up=True)
 
     def may_break(self) -> bool:
         """Whether one more connection may be broken now; if so, it counts."""
@@ -89,14 +89,16 @@ class Visits:
 
 async def _look(request: Request, visits: Visits) -> Response:
     parts: Parts = request.scope["state"]["parts"]
-    request_id: str = request.scope["state"]["request_id"]
+    # A name of its own: the id of a request may be what nginx gets wrong.
+    name = request.headers.get(TRIAL, "")[:_LONGEST_VALUE]
     pieces, pause = _number(request, "pieces", _MOST_PIECES), _number(request, "pause_ms", _LONGEST)
     if pieces * pause > _LONGEST:
         raise BadRequest(f"A stream may last {_LONGEST} ms here.", param="pause_ms", code="invalid_value")
     began = monotonic()
     size = await _size(request, parts.settings.max_body_mb)
     seconds = monotonic() - began
-    visits.arrived(request_id)
+    if name:
+        visits.arrived(name)
     spared = False
     if request.query_params.get("broken_at") == parts.health.replica:
         if visits.may_break():
@@ -124,7 +126,7 @@ async def _look(request: Request, visits: Visits) -> Response:
     )
     if not pieces:
         return Response(reflection, media_type="application/json")
-    return Paced(reflection, pieces, pause / 1000, visits, request_id, plain="plain" in request.query_params)
+    return Paced(reflection, pieces, pause / 1000, visits, name, plain="plain" in request.query_params)
 
 
 class Paced(Response):
@@ -132,9 +134,7 @@ class Paced(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, reflection: bytes, pieces: int, pause: float, visits: Visits, request_id: str, *, plain: bool
-    ) -> None:
+    def __init__(self, reflection: bytes, pieces: int, pause: float, visits: Visits, name: str, *, plain: bool) -> None:
         if visits.streams >= _MOST_STREAMS:
             raise LimitReached(f"{_MOST_STREAMS} streams of the mirror are under way at this gateway.", retry_after=1)
         super().__init__(None, headers={"cache-control": "no-cache"})
@@ -147,7 +147,7 @@ class Paced(Response):
             del self.headers["content-length"]
         self._pause = pause
         self._visits = visits
-        self._request_id = request_id
+        self._name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the pieces."""
@@ -158,7 +158,7 @@ class Paced(Response):
             for last, frame in zip([*[False] * (len(self._frames) - 1), True], self._frames, strict=True):
                 await send({"type": "http.response.body", "body": frame, "more_body": not last})
                 if not last and (await asyncio.wait((left,), timeout=self._pause))[0]:
-                    self._visits.hung_up(self._request_id)
+                    self._visits.hung_up(self._name)
                     return
         finally:
             self._visits.streams -= 1

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import httpx
 
 from parley.clock import monotonic
 from parley.doctor import bodies, door, heads, replicas, reuse, streams
+from parley.doctor.answers import told
 from parley.doctor.drain import DRAIN, drain
-from parley.doctor.front import PATIENCE, CannotTell, Front
-from parley.doctor.report import Check, Report, unknown
+from parley.doctor.front import PATIENCE, Front
+from parley.doctor.report import Check, Report
 from parley.sealed import Secret
 
 Question = Callable[[Front], Awaitable[Check]]
 
 SILENCE: Final = 6.0
 """Seconds for which an answer is silent, by default: no examination is shorter."""
-
-_CROWD: Final = (replicas.SPREAD, replicas.BALANCE, replicas.HANG_UP, replicas.TAKEOVER)
 
 NAMES: Final = (
     door.REACH,
@@ -36,7 +35,7 @@ NAMES: Final = (
     streams.BUFFERING,
     streams.COMPRESSION,
     streams.PATIENCE,
-    *_CROWD,
+    *replicas.NAMES,
 )
 """Every check, in the order of the report. `drain` is asked for apart."""
 
@@ -80,30 +79,29 @@ async def _checks(
     if opened.verdict != "ok":
         return [reached, opened]
     if drain_seconds is not None:
-        return [reached, opened, *await _told((DRAIN,), drain(front, drain_seconds))]
+        return [reached, opened, *await told((DRAIN,), drain(front, drain_seconds))]
 
     async def one_by_one() -> list[Check]:
         # On one connection, and so at one worker of nginx, as a client without much to do.
         limits = httpx.Limits(max_connections=1)
         async with httpx.AsyncClient(base_url=front.url, timeout=PATIENCE, limits=limits, trust_env=False) as http:
             alone = front.on(http)
-            found = [
-                check for name, ask in _SHORT.items() if name in only for check in await _told((name,), ask(alone))
-            ]
+            found = [check for name, ask in _SHORT.items() if name in only for check in await told((name,), ask(alone))]
         front.requests += alone.requests
         return found
 
     async def alongside() -> list[Check]:
-        found = await asyncio.gather(*(_told((name,), ask(front)) for name, ask in _STREAMS.items() if name in only))
+        found = await asyncio.gather(*(told((name,), ask(front)) for name, ask in _STREAMS.items() if name in only))
         return [check for checks in found for check in checks]
 
     async def crowd() -> list[Check]:
-        return await _told(_CROWD, replicas.replicas(front)) if set(only) & set(_CROWD) else []
+        wanted = [name for name in replicas.NAMES if name in only]
+        return await told(wanted, replicas.replicas(front, wanted)) if wanted else []
 
     async def patience() -> list[Check]:
         if streams.PATIENCE not in only:
             return []
-        return await _told((streams.PATIENCE,), streams.patience(front, silence))
+        return await told((streams.PATIENCE,), streams.patience(front, silence))
 
     waiting = asyncio.create_task(patience())
     try:
@@ -134,18 +132,6 @@ _STREAMS: Final[dict[str, Question]] = {
     streams.BUFFERING: streams.buffering,
     streams.COMPRESSION: streams.compression,
 }
-
-
-async def _told(names: Sequence[str], asked: Awaitable[Check | list[Check]]) -> list[Check]:
-    """The answers, or why there are none."""
-    try:
-        found = await asked
-    except CannotTell as reason:
-        return [unknown(name, str(reason)) for name in names]
-    except httpx.HTTPError as problem:
-        said = str(problem) or type(problem).__name__
-        return [unknown(name, f"The connection broke before there was an answer: {said}.") for name in names]
-    return found if isinstance(found, list) else [found]
 
 
 def _address(text: str) -> httpx.URL:

@@ -12,10 +12,11 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from parley.doctor.reflection import PATH, Reflection
+from parley.doctor.reflection import PATH, TRIAL, Reflection
 from parley.sealed import Secret
 
-PATIENCE: Final = httpx.Timeout(10, connect=5)
+PATIENCE: Final = httpx.Timeout(5)
+_STREAM: Final = httpx.Timeout(5, read=15)
 NOBODY: Final = "parley-doctor"
 """What stands for a key where none is needed, so that one can see whether it would arrive."""
 
@@ -97,7 +98,7 @@ class Front:
         """A streamed answer; leaving the block before its end hangs up. Raises Refused, httpx.HTTPError."""
         self.requests += 1
         sent = {"accept-encoding": "identity", **self.authorization, **(headers or {})}
-        async with self.http.stream(method, path, headers=sent, **options) as answer:
+        async with self.http.stream(method, path, headers=sent, timeout=_STREAM, **options) as answer:
             if answer.status_code != 200:
                 raise refusal(answer.status_code, await answer.aread())
             yield answer
@@ -105,23 +106,24 @@ class Front:
     async def hold(self, seconds: float) -> Held:
         """A stream that says who sends it, and then nothing. Raises Refused, CannotTell, httpx.HTTPError."""
         self.requests += 1
-        request_id = name()
-        sent = {"accept-encoding": "identity", "x-request-id": request_id, **self.authorization}
+        own = name()
+        sent = {"accept-encoding": "identity", TRIAL: own, **self.authorization}
         params = {"pieces": "2", "pause_ms": str(round(seconds * 1000))}
-        request = self.http.build_request("GET", PATH, headers=sent, params=params)
+        patience = httpx.Timeout(5, read=seconds + 5)
+        request = self.http.build_request("GET", PATH, headers=sent, params=params, timeout=patience)
         answer = await self.http.send(request, stream=True)
         try:
-            return await self._held(request_id, answer)
+            return await self._held(own, answer)
         except BaseException:
             await answer.aclose()
             raise
 
-    async def _held(self, request_id: str, answer: httpx.Response) -> Held:
+    async def _held(self, own: str, answer: httpx.Response) -> Held:
         if answer.status_code != 200:
             raise refusal(answer.status_code, await answer.aread())
         pieces = answer.aiter_raw()
         first = await anext(pieces, b"")
-        return Held(request_id, self._read(first.partition(b"data: ")[2]).replica, answer, pieces)
+        return Held(own, self._read(first.partition(b"data: ")[2]).replica, answer, pieces)
 
     def _read(self, text: bytes) -> Reflection:
         try:
@@ -137,7 +139,7 @@ class Front:
 class Held:
     """A request that is kept under way at a gateway."""
 
-    request_id: str
+    name: str
     replica: str
     _answer: httpx.Response
     _pieces: AsyncIterator[bytes]
@@ -164,5 +166,5 @@ def refusal(status: int, body: bytes) -> Refused:
 
 
 def name() -> str:
-    """A request id that is nobody else's."""
+    """A name for a request, or an id, that is nobody else's."""
     return f"parley-doctor-{uuid4().hex}"

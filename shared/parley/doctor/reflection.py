@@ -8,11 +8,11 @@ from msgspec import Struct
 
 PATH: Final = "/health/mirror"
 TRIAL: Final = "x-parley-doctor"
-"""A header of the doctor's own, whose value the mirror gives back."""
+"""A header of the doctor's own: the name of the request, whose value the mirror gives back."""
 
 
 class Visit(Struct, frozen=True):
-    """What became of an earlier request, by its id, at the gateway that is asked."""
+    """What became of an earlier request, by its name, at the gateway that is asked."""
 
     arrivals: int
     hung_up: bool = False

@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from random import choice
 from typing import Final
 
 import httpx
 
 from parley.clock import monotonic, sleep
+from parley.doctor.answers import told
 from parley.doctor.front import CannotTell, Front, Held, Refused, name
-from parley.doctor.reflection import Visit
+from parley.doctor.reflection import TRIAL, Visit
 from parley.doctor.report import Check, fault, ok, unknown
 
 SPREAD: Final = "spread"
@@ -25,11 +27,15 @@ BALANCE: Final = "balance"
 HANG_UP: Final = "hang-up"
 TAKEOVER: Final = "takeover"
 
+NAMES: Final = (SPREAD, BALANCE, HANG_UP, TAKEOVER)
+
 _HELD_FOR: Final = 30.0
 """Seconds; all are released long before."""
 _ROUNDS: Final = 3
 _MOST_PER_ROUND: Final = 20
 _NOTICED_WITHIN: Final = 1.0
+_SPARED_FOR: Final = 5.5
+"""Seconds in which a gateway that broke a connection for somebody else is ready to do so again."""
 
 
 @dataclass(slots=True)
@@ -50,8 +56,8 @@ class Crowd:
         return [one for one in self.held if one.replica == replica]
 
 
-async def replicas(front: Front) -> list[Check]:
-    """All four checks: they share the held requests."""
+async def replicas(front: Front, only: Collection[str] = NAMES) -> list[Check]:
+    """The checks that share the held requests."""
     async with AsyncExitStack() as stack:
         crowd = Crowd()
         stack.push_async_callback(_release, crowd)
@@ -59,12 +65,12 @@ async def replicas(front: Front) -> list[Check]:
         spread = await _spread(front)
         checks = [spread, judge_balance(crowd.counts, front.living, spread_out=spread.verdict == "ok")]
         if not crowd.held:
-            raise CannotTell(crowd.broken)
-        counts = crowd.counts
-        chosen = min(counts, key=lambda replica: (counts[replica], replica))
-        hang_up = await _hang_up(front, crowd, chosen)
-        takeover = await _takeover(front, chosen) if len(front.seen) > 1 else _alone(spread)
-        return [*checks, hang_up, takeover]
+            return [*checks, *(unknown(name, crowd.broken) for name in (HANG_UP, TAKEOVER))]
+        chosen = _least(crowd.counts)
+        checks += await told((HANG_UP,), _hang_up(front, crowd, chosen))
+        if TAKEOVER in only:
+            checks += await told((TAKEOVER,), _takeover(front, chosen, spread))
+        return checks
 
 
 async def _gather(front: Front, crowd: Crowd) -> None:
@@ -167,7 +173,7 @@ async def _hang_up(front: Front, crowd: Crowd, replica: str) -> Check:
     began = monotonic()
     for held in crowd.at(replica):
         await held.release()
-        last = held.request_id
+        last = held.name
     while True:
         visit = await _about(front, replica, last)
         took = monotonic() - began
@@ -188,23 +194,33 @@ async def _hang_up(front: Front, crowd: Crowd, replica: str) -> Check:
         await sleep(0.02)
 
 
-async def _takeover(front: Front, replica: str) -> Check:
+async def _takeover(front: Front, replica: str, spread: Check) -> Check:
     """Send a request to the gateway that has nothing held, which breaks the connection: nginx must ask another.
 
     nginx.conf has a second round for requests that all gateways failed. It would hide that the first round is over
     after one gateway; but as the others are busy, it chooses the same one again, which breaks the connection again.
     """
-    for _ in range(3):
-        request_id = name()
+    gateways = len(front.seen)
+    if gateways == 1:
+        return _alone(spread)
+    spared = False
+    for attempt in range(3 * gateways):
+        for _ in range(attempt % gateways):  # where nginx goes by turns, the right one comes
+            await front.mirror()
+        own = name()
         try:
-            seen = await front.mirror("POST", headers={"x-request-id": request_id}, content=b"{}", broken_at=replica)
+            seen = await front.mirror("POST", headers={TRIAL: own}, content=b"{}", broken_at=replica)
         except Refused as refused:
             if refused.status not in (502, 503, 504):
                 raise
-            return judge_takeover(refused.status, await _about(front, replica, request_id))
+            return judge_takeover(refused.status, await _about(front, replica, own))
         if seen.reflection.spared:
-            raise CannotTell("The gateway broke a connection for somebody else just now; ask again in some seconds.")
-        visit = await _about(front, replica, request_id)
+            if spared:
+                break
+            spared = True
+            await sleep(_SPARED_FOR)
+            continue
+        visit = await _about(front, replica, own)
         if visit is not None:
             return judge_takeover(200, visit)
     raise CannotTell("With so much other traffic, the gateway that should fail was not the one that nginx chose.")
@@ -224,16 +240,22 @@ def judge_takeover(status: int, visit: Visit | None) -> Check:
     return ok(TAKEOVER, "When a gateway dies before it answered, another answers; a POST, too.", **figures)
 
 
+def _least(counts: Mapping[str, int]) -> str:
+    """One of the gateways that have the fewest."""
+    fewest = min(counts.values())
+    return choice([replica for replica, held in counts.items() if held == fewest])  # noqa: S311  # no secret
+
+
 def _alone(spread: Check) -> Check:
     if spread.figures.get("living") == 1:
         return unknown(TAKEOVER, "There is one gateway: nobody could take over from it. Start a second.")
     return unknown(TAKEOVER, "Only one gateway gets requests; see spread.")
 
 
-async def _about(front: Front, replica: str, request_id: str) -> Visit | None:
+async def _about(front: Front, replica: str, own: str) -> Visit | None:
     """What a gateway knows of a request. Raises CannotTell when that gateway cannot be reached."""
     for _ in range(6 * max(1, len(front.living))):
-        seen = (await front.mirror(about=request_id)).reflection
+        seen = (await front.mirror(about=own)).reflection
         if seen.replica == replica:
             return seen.about
     raise CannotTell("With so much other traffic, the gateway in question could not be asked again.")

@@ -74,6 +74,14 @@ def judge_stream(heard: Heard) -> Check:
         raise CannotTell(f"The stream did not come to its end{': ' if heard.broken else ''}{heard.broken}.")
     if len(words) < _PIECES / 2:
         raise CannotTell(f"The model `echo` said {len(words)} words, where {_PIECES} were expected.")
+    if spoken.bunched(_PAUSE) and spoken.lasted > 1.5 * _PAUSE * len(words):
+        return fault(
+            STREAM,
+            f"The words of a stream are let through in bursts: they take {figures['lasted_ms'] / 1000:.1f} s.",
+            "limit_rate",
+            "Remove limit_rate and proxy_limit_rate.",
+            **figures,
+        )
     if spoken.bunched(_PAUSE):
         return fault(
             STREAM,
@@ -90,7 +98,10 @@ def judge_stream(heard: Heard) -> Check:
 
 
 async def buffering(front: Front) -> Check:
-    """Whether nginx itself passes on pieces at once, also those that do not ask for it (X-Accel-Buffering)."""
+    """Whether nginx itself passes on pieces at once, also of an answer that does not ask for it (X-Accel-Buffering).
+
+    The mirror says how long this answer is: what comes in chunks, nginx passes on even where it may hold back.
+    """
     params = {"pieces": "12", "pause_ms": str(round(_PAUSE * 1000)), "plain": "1"}
     async with front.listen("GET", PATH, params=params) as answer:
         heard = await _hear(answer)
@@ -105,7 +116,8 @@ def judge_buffering(heard: Heard) -> Check:
     if heard.bunched(_PAUSE):
         return fault(
             BUFFERING,
-            "nginx holds answers back. Streams of chats flow only as long as their X-Accel-Buffering is heeded.",
+            "nginx collects answers, on disk if need be, before it passes them on. Streams flow only because each asks "
+            "for it (X-Accel-Buffering).",
             "proxy_buffering",
             "proxy_buffering off;",
             **figures,
