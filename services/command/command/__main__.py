@@ -4,6 +4,7 @@ parley up          the whole stack on this machine, in the foreground (`make run
 parley gateway     one gateway
 parley keeper      one keeper; `--check` asks whether it is well
 parley console     one console: the admin API
+parley doctor      examines the front of a running stack, and names what is wrong with nginx.conf
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] in (["gateway"], ["keeper"], ["console"]):
         # The part replaces this process, so that a signal reaches it without a messenger.
         os.execv(sys.executable, [sys.executable, "-m", *words])  # noqa: S606  # our own interpreter, no shell
+    if words[:1] == ["doctor"]:
+        from command import doctor  # noqa: PLC0415  # it brings an HTTP client, for which no part should wait
+
+        return doctor.main(words[1:])
     parser = _parser()
     wishes = parser.parse_args(words)
     if wishes.part != "up":
@@ -61,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parts.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000)")
     parts.add_parser("keeper", help="one keeper (/metrics at KEEPER_BIND, else 127.0.0.1:8001); --check: is it well?")
     parts.add_parser("console", help="one console, the admin API (CONSOLE_BIND, else 127.0.0.1:8002)")
+    parts.add_parser("doctor", help="examines the front of a running stack; --help says how")
     return parser
 
 
