@@ -17,7 +17,7 @@ from asyncio import Future
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from parley.catalog import Budget
 from parley.clock import monotonic
@@ -30,6 +30,7 @@ from parley.state.scopes import REQUESTS, TOKENS, Amounts, Fullness, Scope, effe
 from parley.state.settlement import Request, Settlement
 from parley.state.shares import Shares
 from parley.state.terms import Terms, ms
+from parley.state.wire import Argument
 
 _UNKNOWN_WAIT: Final = 1.0
 _PAGE: Final = 100
@@ -42,6 +43,14 @@ _COLUMNS: Final = {
     "concurrency": 6,
 }
 """Where in a row is how much of a limit is used; from 7 on, of each budget its period's number and what is spent."""
+
+
+class Reserved(Protocol):
+    """What may have something reserved for it: a request that was admitted, or a lease."""
+
+    @property
+    def id(self) -> str:
+        """By this it is known."""
 
 
 class Admission:
@@ -114,16 +123,38 @@ class Admission:
         elif (admitted := asked.admitted) is not None:
             self.release(admitted)
 
-    def settle(self, admitted: Admitted, tokens: int, cost: int) -> None:
-        """The request is over, and took so much: more or less than was reserved."""
+    def settle(self, admitted: Reserved, tokens: int, cost: int) -> None:
+        """The request is over, or what was asked with a lease, and took so much: more or less than was reserved."""
         request = self._settlement.over(admitted.id, Amounts(tokens, cost))
         if request is not None:
             worst = request.amounts
             self._shares.leave(request.parts, Amounts(tokens - worst.tokens, cost - worst.cost))
 
-    def release(self, admitted: Admitted) -> None:
+    def release(self, admitted: Reserved) -> None:
         """The request took nothing: no tokens, no money. It still was a request."""
         self.settle(admitted, 0, 0)
+
+    # --- leases, which the vault asks for -----------------------------------------------------------------------------
+
+    def asking(self, lease: str, scopes: Sequence[Scope], reserve: Amounts) -> list[Argument]:
+        """What `lease_take` is told of the limits of credentials."""
+        return [keys.LIMITS, *self._settlement.told(Request(lease, scopes, reserve))]
+
+    def lent(self, lease: str, scopes: Sequence[Scope], reserve: Amounts, full: Sequence[int]) -> None:
+        """Redis lent it, and replied how full the credential's scope is now. It is to be settled or released."""
+        request = Request(lease, scopes, reserve, monotonic(), sure=True)
+        request.parts = self._shares.admitted(scopes, reserve, [full])
+        self._settlement.began(request)
+
+    def lent_by_share(self, lease: str, scopes: Sequence[Scope], reserve: Amounts) -> None:
+        """Redis does not answer: lent within our share. Raises OverLimit or StateUnavailable."""
+        request = Request(lease, scopes, reserve, monotonic())
+        request.parts, _, _ = self._shares.admit(scopes, reserve)
+        self._settlement.began(request)
+
+    def never_used(self, lease: str) -> None:
+        """Redis may have lent it, or may still do so, to a caller who is gone."""
+        self._settlement.void(lease)
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from parley.catalog import Upstream
 from parley.clock import monotonic
 from parley.leases import Credential
 from parley.state import keys
+from parley.state.credential_limits import CredentialLimits
 from parley.state.standing import Standing
 from parley.state.terms import ms
 
@@ -39,9 +40,16 @@ class Desk:
     running_then: Counter[str] = field(default_factory=Counter)
     """`running` at the moment of `standing`."""
     prefix: str = ""
+    _limits: CredentialLimits | None = None
 
     def __post_init__(self) -> None:
         self.prefix = keys.prefix(self.upstream.name)
+
+    def limits_of(self, upstream: Upstream) -> CredentialLimits:
+        """The limits of each credential, in the revision of the upstream that a request began with."""
+        if self._limits is None or self._limits.upstream is not upstream:
+            self._limits = CredentialLimits(upstream)
+        return self._limits
 
     def stamp(self, stamp: Stamp, window: float) -> None:
         """Remember a lease for pacing; forget those that do not count any more."""

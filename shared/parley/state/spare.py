@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from parley.clock import monotonic
-from parley.errors import LimitReached, NothingToLend, QueueFull, StateUnavailable
+from parley.errors import LimitReached, NothingToLend, OverLimit, QueueFull, StateUnavailable
 from parley.leases import Credential
 from parley.state.desk import Desk
 from parley.state.records import Records
@@ -47,8 +47,11 @@ class Spare:
         """Redis is back, and knows better."""
         self._rests.clear()
 
-    def choose(self, desk: Desk, avoid: Collection[str]) -> Credential:
-        """The next credential within the share. Raises StateUnavailable, NothingToLend, LimitReached or QueueFull."""
+    def choose(self, desk: Desk, avoid: Collection[str], admit: Callable[[Credential], None]) -> Credential:
+        """The next credential within the share, which `admit` counts for its limits (or raises OverLimit).
+
+        Raises StateUnavailable, NothingToLend, LimitReached or QueueFull.
+        """
         name, moment = desk.upstream.name, monotonic()
         usable = list(self._usable(desk))
         if not usable:
@@ -67,6 +70,11 @@ class Spare:
                 elif not self._has_pace(desk, credential.id, standing):
                     paced = True
                 else:
+                    try:
+                        admit(credential)
+                    except OverLimit:
+                        paced = True
+                        continue
                     self._turns[name] = at + 1
                     return credential
         if paced:

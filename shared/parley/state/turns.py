@@ -25,7 +25,8 @@ _MUCH_LATER: Final = 30.0
 async def in_turn(upstream: str, reply: list[Any], ask: Ask, renew: Renew) -> list[Any]:
     """Wait, from the first `reply` on, until something is lent (or nothing is enrolled), and return that reply.
 
-    Raises NothingToLend, LimitReached or QueueFull; or what a renewal raised, if nothing else can be lent.
+    Raises NothingToLend, LimitReached or QueueFull; or what a renewal raised, if nothing else can be lent. LimitReached
+    without a moment to come back means that the request never fits.
     """
     failure: Failure | None = None
     renewals = 0
@@ -41,6 +42,10 @@ async def in_turn(upstream: str, reply: list[Any], ask: Ask, renew: Renew) -> li
                     await renew(reply)
                 except Failure as failed:
                     failure = failed
+            case b"never":
+                raise LimitReached(
+                    f"The request is too large for the limits of each credential for '{upstream}', or for what is left."
+                )
             case b"resting":
                 raise failure or _resting(upstream, reply[1], reply[2].decode())
             case b"full":

@@ -1,16 +1,19 @@
 """The vault lends credentials: to one answer at a time, in turn, and never more than the upstream bears.
 
 What is decided is decided by one script in Redis; here it is asked, and acted upon. `lend` is one round trip when
-something is free. `give_back` only says so: it is synchronous, may be called twice, never fails, and is not awaited.
+something is free, and the limits of each credential are kept in the same. `give_back` only says so: it is synchronous,
+may be called twice, never fails, and is not awaited.
 While Redis does not answer, `Spare` lends this process's share.
 """
 
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -20,6 +23,8 @@ from parley.errors import Failure, NothingToLend, StateUnavailable
 from parley.leases import Credential, Lease, Session
 from parley.sealed import Seal
 from parley.state import keys, script
+from parley.state.admission import Admission
+from parley.state.credential_limits import Reservation
 from parley.state.desk import Desk, Desks, Stamp
 from parley.state.enrollment import Enrollment
 from parley.state.errands import Errands
@@ -27,17 +32,20 @@ from parley.state.line import Line
 from parley.state.pool import written
 from parley.state.records import LostKey, Records
 from parley.state.renewals import Renew, Renewals
+from parley.state.scopes import NOTHING, Amounts
 from parley.state.script import Script
 from parley.state.spare import Spare
 from parley.state.standing import Standing, read_standing
 from parley.state.terms import Terms, ms
 from parley.state.turns import in_turn
-from parley.state.verdict import ABORTED, OK, verdict
+from parley.state.verdict import ABORTED, OK, UNUSED, verdict
 from parley.state.wire import Argument
 
 _BATCH: Final = 500
 _MOST_UNSAID: Final = 10_000
 _START_SECONDS: Final = 1.0
+_UNLIMITED: Final = 6
+"""So many parts has the reply that something was lent, where its credential has no limits."""
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +66,19 @@ class NotAdmitted(Exception):
 class Vault:
     """Lends the credentials of every upstream. One per process."""
 
-    def __init__(self, line: Line, seal: Seal, *, terms: Terms | None = None, queue_length: int = 1000) -> None:
+    def __init__(
+        self,
+        line: Line,
+        seal: Seal,
+        *,
+        terms: Terms | None = None,
+        queue_length: int = 1000,
+        admission: Admission | None = None,
+    ) -> None:
+        """`admission` keeps the limits of credentials; whoever lends none that has limits needs none."""
         self.terms = terms = terms or Terms()
         self._line = line
+        self._admission = admission
         self._records = Records(seal)
         self._desks = Desks()
         self._errands = Errands()
@@ -108,6 +126,7 @@ class Vault:
         renew: Renew | None = None,
         sessions: bool = False,
         admitted_as: str = "",
+        reserve: Amounts = NOTHING,
     ) -> Lease:
         """Lend a credential of `upstream`, waiting for one until `wait_until` (monotonic) at most.
 
@@ -115,12 +134,17 @@ class Vault:
         or a guest is still missing; only one caller in the fleet does that. With `sessions` a warm one comes along if
         there is one. With `admitted_as` (`Asked.id`) nothing is lent or taken, not even a place in the queue, unless
         that request was admitted; else it raises NotAdmitted, and `Asked.granted` knows why. (It may grant all the
-        same, where Redis lost what it knew in between: then lend again.) Raises NothingToLend, LimitReached, QueueFull,
-        StateUnavailable, or what `renew` raised.
+        same, where Redis lost what it knew in between: then lend again.)
+
+        A credential that has limits is lent if they have room for one more request, and for what it may take at worst:
+        `reserve`. What was asked with the lease is to be settled (`Admission.settle`, which is told the lease itself)
+        or released. Raises NothingToLend, LimitReached, QueueFull, StateUnavailable, or what `renew` raised.
         """
         desk = self._desks.of(upstream)
-        identity = f"{self._line.name}-{next(self._count):x}"  # whose it is, for who looks (`parley.state.holders`)
+        reserved = Reservation(self._admission, desk.limits_of(upstream), reserve)
+        identity = self._named(reserved)
         oldest = ms(upstream.pool.age) if sessions and upstream.pool else 0
+        heard, lent = self._line.up, False
 
         def ask(admission: str = "") -> Awaitable[Any]:
             return self._line.run(
@@ -138,7 +162,8 @@ class Vault:
                 oldest,
                 0 if renew is None else self._renewal,
                 admission,
-                *avoid,
+                ",".join(avoid),
+                *reserved.told(identity),
                 late=self._unwanted,
             )
 
@@ -148,14 +173,23 @@ class Vault:
                 raise NotAdmitted
             if reply[0] != b"lent":
                 reply = await self._in_turn(desk, identity, reply, ask, renew)
+            lent = True
             credential = desk.known.get(reply[1].decode())
             if credential is None or credential.generation != int(reply[2]):
                 credential = await self._opened(desk, identity, reply)
-        except StateUnavailable:
-            lease = Lease(identity, upstream, self._spare.choose(desk, avoid), shared=False)
+        except (StateUnavailable, CancelledError, NothingToLend) as problem:
+            if lent or (heard and not isinstance(problem, NothingToLend)):  # Redis may have lent it, or may do so yet
+                reserved.never_used(identity)
+            if not isinstance(problem, StateUnavailable):
+                raise
+            identity = self._named(reserved)  # what Redis may have lent is another lease
+            credential = self._spare.choose(desk, avoid, partial(reserved.by_share, identity))
+            lease = Lease(identity, upstream, credential, shared=False)
         else:
             session = Session(reply[5].decode(), credential.id, int(reply[3])) if reply[5] else None
             lease = Lease(identity, upstream, credential, session, reply[4] == 1)
+            if len(reply) > _UNLIMITED:
+                reserved.lent(identity, reply[_UNLIMITED].decode(), reply[_UNLIMITED + 1])
         self._out[identity] = _Out(lease, desk, renew is not None)
         desk.running[lease.credential.id] += 1
         if upstream.per_minute:
@@ -270,6 +304,10 @@ class Vault:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    def _named(self, reserved: Reservation) -> str:
+        """A name for the next lease: whose it is (`parley.state.holders`), and for how much room it waits."""
+        return f"{self._line.name}-{next(self._count):x}{reserved.size}"
+
     async def _in_turn(
         self, desk: Desk, identity: str, reply: list[Any], ask: Callable[[], Awaitable[Any]], renew: Renew | None
     ) -> list[Any]:
@@ -294,7 +332,7 @@ class Vault:
         try:
             return await self._enrollment.credential(desk, reply[1].decode())
         except BaseException as problem:
-            self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *ABORTED, "")
+            self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *UNUSED, "")
             if isinstance(problem, LostKey):  # seen at the start too, unless Redis came later than we did
                 log.critical("%s", problem)
                 raise NothingToLend("The credentials in Redis were sealed with another key.") from problem
@@ -303,11 +341,10 @@ class Vault:
     def _unwanted(self, command: tuple[Argument, ...], reply: list[Any]) -> None:
         """Something was lent, or a place in the queue given, to a caller who did not wait for it."""
         prefix, identity = command[3], command[4]
-        out = self._out.get(str(identity))
-        if reply[0] == b"lent" and out and out.lease.credential.id == reply[1].decode():
-            out.lease.shared, out.lease.probe = True, reply[4] == 1  # lent by share meanwhile: now Redis knows of it
-        elif reply[0] == b"lent":
-            self._say(script.RETURN, prefix, identity, reply[1], reply[2], *ABORTED, "")
+        if reply[0] == b"lent":
+            self._say(script.RETURN, prefix, identity, reply[1], reply[2], *UNUSED, "")
+            if len(reply) > _UNLIMITED and self._admission is not None:
+                self._admission.never_used(str(identity))
         elif reply[0] == b"renew":
             self._say(script.RENEWAL_FAILED, prefix, reply[1], reply[4], *ABORTED, 0, 0)
         if reply[0] in (b"wait", b"renew"):

@@ -26,6 +26,8 @@ class Verdict(NamedTuple):
 
 OK: Final = Verdict("ok", "nobody", 0, 0, 0, 1, "")
 ABORTED: Final = Verdict("aborted", "nobody", 0, 0, 0, 1, "")
+UNUSED: Final = Verdict("unused", "nobody", 0, 0, 0, 1, "")
+"""Nothing was asked with it: it does not count for pacing."""
 
 
 def verdict(failure: Failure, credential: Credential, *, renewable: bool) -> Verdict:

@@ -18,6 +18,7 @@ from parley.errors import StateUnavailable
 from parley.leases import Lease
 from parley.sealed import Seal, Secret
 from parley.state import keys
+from parley.state.admission import Admission
 from parley.state.fleet import Fleet, process_name
 from parley.state.line import Line
 from parley.state.model_lists import ModelLists
@@ -47,6 +48,7 @@ class Replica:
     pool: Pool
     fleet: Fleet
     model_lists: ModelLists
+    admission: Admission
 
     async def lend(self, to: Upstream, wait: float = 0.0, **facts: Any) -> Lease:
         return await self.vault.lend(to, wait_until=monotonic() + wait, **facts)
@@ -67,9 +69,12 @@ async def replica(
         line = Line(Secret(url), process_name(role), limit=limit)
         stack.push_async_callback(line.close)
         await line.open()
-        vault = Vault(line, seal, terms=terms, **facts)
+        admission = Admission(line, terms=terms)
+        admission.open()
+        stack.push_async_callback(admission.close)
+        vault = Vault(line, seal, terms=terms, admission=admission, **facts)
         lists = ModelLists(line)
-        made = Replica(line, vault, Pool(line), Fleet(line, vault, lists), lists)
+        made = Replica(line, vault, Pool(line), Fleet(line, vault, lists, [admission]), lists, admission)
         await vault.open(upstreams)
         stack.push_async_callback(vault.close)
         if beat:

@@ -22,15 +22,23 @@ OF_LIMITS = {script.ADMIT, script.READMIT, script.SETTLE, script.KEEP, script.FU
 OF_USAGE = {known for known in script.ALL if known.name.startswith("usage")}
 
 
+WITHIN = script._assembled("_within").decode()
+"""The one fragment that uses keys of both: those of limits as `key`, those of the upstream as `record`."""
+
+
 @pytest.mark.parametrize(
-    ("page", "scripts"),
-    [(keys.OF_AN_UPSTREAM, set(script.ALL) - OF_LIMITS - OF_USAGE), (keys.OF_LIMITS, OF_LIMITS)],
+    ("page", "scripts", "within"),
+    [
+        (keys.OF_AN_UPSTREAM, set(script.ALL) - OF_LIMITS - OF_USAGE, re.findall(r"record\('(\w+)'", WITHIN)),
+        (keys.OF_LIMITS, OF_LIMITS, re.findall(r"key\('(\w+)'", WITHIN)),
+    ],
     ids=["upstream", "limits"],
 )
-def test_scripts_use_the_keys_of_their_page_and_no_others(page, scripts):
-    used = set()
+def test_scripts_use_the_keys_of_their_page_and_no_others(page, scripts, within):
+    assert WITHIN in script.TAKE.text.decode()
+    used = set(within)
     for known in scripts:
-        for found in re.findall(r"key\('(\w+)'|name = '(\w+)'", known.text.decode()):
+        for found in re.findall(r"key\('(\w+)'|name = '(\w+)'", known.text.decode().replace(WITHIN, "")):
             used |= set(found) - {""}
     assert used == {key.name for key in page}
 

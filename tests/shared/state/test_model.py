@@ -79,7 +79,7 @@ class Lending(RuleBasedStateMachine):
 
     def take(self, ticket: str, avoid: list[str], renews: bool, patience: int) -> list[Any]:
         facts = (86_400_000, 1000, self.concurrency, self.pace, 60_000, patience, self.queue_length, 60_000, 0)
-        return self.run(script.TAKE, ticket, *facts, 60_000 if renews else 0, "", *avoid)
+        return self.run(script.TAKE, ticket, *facts, 60_000 if renews else 0, "", ",".join(avoid))
 
     @rule(
         target=leases,

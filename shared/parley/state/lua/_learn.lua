@@ -1,6 +1,6 @@
 --#include rest
 -- What the end of a lease (or of a renewal) tells about its credential and its upstream.
--- outcome: ok | aborted (nothing was learned) | failed.  blame, for failed: credential | upstream | nobody.
+-- outcome: ok | aborted or unused (nothing was learned) | failed.  blame, for failed: credential | upstream | nobody.
 -- A failure of the credential without a rest means that its sign-in ran out: it waits for a renewal, it does not rest.
 local function learn(id, lease, generation, outcome, blame, base, longest, hint, patience, reason)
   local record = key('cred', id)

@@ -1,20 +1,25 @@
 -- Lends one credential of an upstream, and a warm session of it if asked for, or says why not yet or not at all.
 -- The next is the usable credential whose last turn is longest ago (strict rotation); one whose rest is over is lent to
--- a single probe. A caller is served only while there is room for everybody who came before.
+-- a single probe. A caller is served only while there is room for everybody who came before. A credential that has limits
+-- of its own is usable while there is room in them too, and the request is counted for them as it is lent.
 --
 -- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience
 --       8 queue length  9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)
---       12 the record that its request was admitted (empty: none needed)  13.. credentials to avoid
--- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty)
+--       12 the record that its request was admitted (empty: none needed)  13 credentials to avoid, separated by commas
+--       14.. limits of the credentials, if they have any (`_within.lua`)
+-- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty); where it has limits also ALIAS, and how full
 --       wait MS AHEAD                             ask again then; the ticket is in the queue
 --       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
 --       full MS                                   no place in the queue, or nothing in time (MS until then, or -1)
 --       resting MS REASON                         all rest or are dead (MS until the first comes back, or -1)
 --       none                                      nothing is enrolled
+--       never                                     the request is too large for the limits of each, or for what is left
 --       refused                                   the request was not admitted, or is over; nothing is taken
 --#include start
 --#include lapse
+--#include within
 if ARGV[12] ~= '' and redis.call('STRLEN', ARGV[12]) == 0 then return { 'refused' } end
+if within and within.known() then return { 'refused' } end
 
 local lease, life, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local concurrency, per_window, window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -67,16 +72,18 @@ end
 
 -- Whose turn is it, and how much room is there?
 local avoid = {}
-for i = 13, #ARGV do avoid[ARGV[i]] = true end
+for id in string.gmatch(ARGV[13], '[^,]+') do avoid[id] = true end
 
 local ring = redis.call('ZRANGE', key('ring'), 0, -1)
 if #ring == 0 then return { 'none' } end
 
-local chosen, last_resort, renewal   -- {id, generation, epoch, probe}
+local chosen, last_resort, renewal   -- {id, generation, epoch, probe, scope of its limits}
 local room, reach = 0, 0
 local someday = probed               -- room will come, and nobody knows when
 local paced = {}                     -- {id, turns left in this window, not before}: when room will come
 local soonest, reason                -- of the rests
+local limited = {}                   -- {scope, busy}: credentials that have limits of their own
+local room_at                        -- not before this moment, where limits are all that is in the way
 
 for _, id in ipairs(ring) do
   if probed then break end
@@ -93,28 +100,39 @@ for _, id in ipairs(ring) do
       renewal = { id, known[4], known[5] }
     end
   else
-    local left, only_paced = math.huge, false
+    local left = math.huge
     if over > 0 then
       left = known[3] and runs(id, known[3]) and 0 or 1
     elseif concurrency > 0 then
       lapse(id, grace)
       left = concurrency - redis.call('ZCARD', key('held', id))
     end
+    local busy, scope, fitting = left <= 0, nil, nil
     reach = reach + math.max(concurrency, 1)
     if per_window > 0 then
       local pace = key('pace', id)
       redis.call('ZREMRANGEBYSCORE', pace, '-inf', now - window)
       local quota = per_window - redis.call('ZCARD', pace)
       paced[#paced + 1] = { id, quota, now }
-      left, only_paced = math.min(left, quota), left > 0
+      left = math.min(left, quota)
+    end
+    if within then
+      scope, fitting = within.room(id, ahead)
+      left = math.min(left, fitting or left)
     end
     if left > 0 then
       room = room + left
-      local candidate = { id, known[4], known[5], over > 0 }
+      local candidate = { id, known[4], known[5], over > 0, scope }
       if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
       if room > ahead and chosen then break end
     end
-    if not only_paced then someday = true end
+    if scope then
+      limited[#limited + 1] = { scope, busy }
+    elseif busy or per_window == 0 then
+      someday = true
+    else
+      room_at = now
+    end
   end
 end
 if half_open then room = math.min(room, 1) end
@@ -132,6 +150,7 @@ if chosen and room > ahead then
     redis.call('ZADD', key('pace', id), now + 1, lease) -- rounded up, compared rounded down: never early
     redis.call('PEXPIRE', key('pace', id), window + 1000)
   end
+  local full = chosen[5] and within.take(chosen[5]) or nil
   if probe then redis.call('HSET', key('cred', id), 'probe', lease) end
   if half_open then redis.call('HSET', key('rest'), 'probe', id .. ':' .. lease) end
 
@@ -152,7 +171,7 @@ if chosen and room > ahead then
       end
     end
   end
-  return { 'lent', id, chosen[2], chosen[3], (probe or half_open) and 1 or 0, session }
+  return { 'lent', id, chosen[2], chosen[3], (probe or half_open) and 1 or 0, session, full and chosen[5].alias, full }
 end
 
 -- Not yet: renew something, or wait, or give up.
@@ -163,8 +182,20 @@ if renewal then
   join(renewal_lock)
   return { 'renew', renewal[1], renewal[2], renewal[3], fence }
 end
+local too_large = false
+for _, of in ipairs(limited) do
+  local wait, unknown = within.wait(of[1])
+  if wait < 0 then
+    too_large, reach = true, reach - math.max(concurrency, 1)
+  elseif of[2] or unknown then
+    someday = true
+  else
+    room_at = math.min(room_at or math.huge, now + wait)
+  end
+end
 if not someday and reach == 0 then
   leave()
+  if too_large and not soonest then return { 'never' } end
   return { 'resting', soonest and soonest - now or -1, reason or '' }
 end
 
@@ -186,7 +217,11 @@ local function moment_of_our_turn()
 end
 
 local patience = tonumber(ARGV[7])
-local moment = not someday and moment_of_our_turn() or nil
+local moment
+if not someday then
+  if within then moment = math.min(room_at or math.huge, soonest or math.huge) end
+  if per_window > 0 then moment = math.max(moment or 0, moment_of_our_turn()) end
+end
 if patience <= 0 or (moment and moment - now > patience) or (not queued and waiting >= tonumber(ARGV[8])) then
   leave()
   return { 'full', moment and math.max(moment - now, 1) or -1 }
