@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     retry_floor: Annotated[float, Field(ge=0)] = 10.0
     queue_seconds: Annotated[float, Field(ge=0)] = 30.0
     answer_tokens: Annotated[int, Field(ge=1)] = 4096
+    revocation_seconds: Seconds = 60.0
     wrong_keys_per_minute: Annotated[int, Field(ge=1)] = 10
     queue_length: Annotated[int, Field(ge=0)] = 1000
     lease_seconds: Seconds = 15.0

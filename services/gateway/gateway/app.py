@@ -96,7 +96,13 @@ async def _parts(settings: Environment, advice: Sequence[str]) -> AsyncIterator[
         live, vault, fleet = state.live, state.vault, state.fleet
 
         def doorkeeper(catalog: Catalog) -> Doorkeeper:
-            return Doorkeeper(master, catalog.callers, keyed=catalog.keyed, confirmed=lambda: live.confirmed)
+            return Doorkeeper(
+                master,
+                catalog.callers,
+                keyed=catalog.keyed,
+                confirmed=lambda: live.confirmed,
+                blind=settings.revocation_seconds,
+            )
 
         current = Current(live.catalog, net, vault, state.discovered, doorkeeper)
         live.listeners.append(current.take)

@@ -15,8 +15,6 @@ from parley.sealed import Secret
 
 MASTER: Final = Caller("master")
 ANYBODY: Final = Caller("anybody")
-BLIND_SECONDS: Final = 60.0
-"""So long an issued key is good without hearing from Redis whether it was revoked."""
 
 
 class NoKey(Unauthenticated):
@@ -44,13 +42,16 @@ class Doorkeeper:
         *,
         keyed: bool = False,
         confirmed: Callable[[], float] = monotonic,
+        blind: float = 60.0,
     ) -> None:
         """`callers` by the digests of their keys. `keyed`: a key is asked for even where none is known. `confirmed`:
-        when (monotonic) it was last known that these are all the keys there are."""
+        when (monotonic) it was last known that these are all the keys there are; for `blind` seconds that is believed.
+        """
         self._digest = _digest(master_key.reveal().encode()) if master_key else None
         self._callers = callers or {}
         self._open = master_key is None and not self._callers and not keyed
         self._confirmed = confirmed
+        self._blind = blind
 
     @property
     def open(self) -> bool:
@@ -74,7 +75,7 @@ class Doorkeeper:
         if self._digest is not None and hmac.compare_digest(digest, self._digest):
             return MASTER
         caller = self._callers.get(digest)  # how long a digest takes to be found tells nothing of the key
-        if (caller is None or caller.issued) and monotonic() - self._confirmed() > BLIND_SECONDS:
+        if (caller is None or caller.issued) and monotonic() - self._confirmed() > self._blind:
             raise StateUnavailable(
                 "Redis does not answer, so that it is not known whether this key is still valid.", retry_after=1.0
             )
