@@ -8,8 +8,8 @@ from pydantic import AfterValidator, ConfigDict, PlainSerializer, ValidationErro
 
 from parley.chat.defaults import wrong_with
 
-STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
-"""An entry takes the members that it names, and no others."""
+STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+"""An entry takes the members that it names, and no others; what stands below a field describes it in the schema."""
 
 
 def _checked(defaults: dict[str, Any]) -> dict[str, Any]:

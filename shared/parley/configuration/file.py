@@ -47,16 +47,22 @@ _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<def
 
 
 class FileContent(BaseModel):
-    """The whole file."""
+    """All that `parley.yaml` says. `${NAME}` and `${NAME:-default}` in any text are taken from the environment."""
 
     model_config = STRICT
 
     upstreams: list[UpstreamEntry] = []
+    """Places that are asked for answers; one that the environment makes, too, is as it is here."""
     routes: list[RouteEntry] = []
+    """Model names of yours, and who answers them."""
     default_model: str | None = None
+    """Who serves an unknown or missing model name: a route, a model, or `upstream/model`."""
     prices: PricesEntry = PricesEntry()
+    """What tokens cost."""
     keys: list[KeyEntry] = []
+    """Who may call, beside the master key."""
     limits: list[ModelLimitEntry] = []
+    """How much may be asked of models, by all callers together; the first line that fits a model counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,19 @@ class KeyFacts(BaseModel):
     model_config = STRICT
 
     owner: Annotated[str, Field(max_length=200)] = ""
+    """Whose it is, for people."""
     notes: Annotated[str, Field(max_length=2000)] = ""
+    """What else is to be known of it, for people."""
     models: list[Annotated[str, Field(min_length=1, max_length=200)]] = []
     """Patterns of the models and routes that it may ask for; none: all."""
     networks: list[IPvAnyNetwork] = []
     """Where it may call from; none: anywhere."""
     expires: datetime | None = None
+    """When it ends (RFC 3339); without a zone it is UTC. None: never."""
     disabled: bool = False
+    """Whether it is refused for the time being."""
     limits: LimitsEntry = LimitsEntry()
+    """How much may be asked with it."""
     contents: bool = False
     """Whether what is said with it is logged."""
 
@@ -82,8 +87,11 @@ class KeyEntry(KeyFacts):
     """A key in `parley.yaml`: by itself, from the environment, or only its SHA-256."""
 
     name: Name
+    """Who calls with it, in usage and logs; it never changes."""
     key: Annotated[str, Field(repr=False)] = ""
+    """The key itself, 16 letters or more; better as `${NAME}` than in the file."""
     hash: Digest | None = None
+    """In the place of `key`: its SHA-256, in hexadecimal digits."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> KeyEntry:
@@ -104,6 +112,7 @@ class Previous(BaseModel):
     model_config = STRICT
 
     hash: Digest
+    """Its SHA-256."""
     until: float
     """Seconds since the epoch."""
 
@@ -112,11 +121,15 @@ class IssuedKey(KeyFacts):
     """A key that was issued while Parley runs: what the changes keep of it."""
 
     prefix: Annotated[str, Field(max_length=PREFIX_LETTERS)]
+    """How it begins, which may be shown."""
     hash: Digest
+    """Its SHA-256."""
     previous: Previous | None = None
+    """The key before it."""
     created: float
-    """Seconds since the epoch; so is `rotated`."""
+    """Seconds since the epoch."""
     rotated: float | None = None
+    """Seconds since the epoch; None: never."""
 
     def callers(self, name: str) -> Iterator[tuple[bytes, Caller]]:
         """By the digests of the key, and of the one before it."""

@@ -23,9 +23,11 @@ class BudgetEntry(BaseModel):
     model_config = STRICT
 
     unit: Unit
+    """What is counted."""
     amount: Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False), AsNumber]
     """Tokens, or whole units of the price table's currency."""
     period: Period
+    """How often it begins anew: with each minute, hour, day, week (on Monday) or month in UTC, or never (`total`)."""
 
     @field_validator("amount")
     @classmethod
@@ -45,11 +47,17 @@ class LimitsEntry(BaseModel):
     model_config = STRICT
 
     requests_per_minute: Count = 0
+    """Requests in any 60 seconds."""
     requests_per_day: Count = 0
+    """Requests in any 24 hours."""
     tokens_per_minute: Count = 0
+    """Tokens, of questions and answers, in any 60 seconds."""
     tokens_per_day: Count = 0
+    """Tokens in any 24 hours."""
     concurrency: Count = 0
+    """Answers at a time."""
     budgets: list[BudgetEntry] = []
+    """Tokens or money that may be spent in periods of the calendar."""
 
     def limits(self) -> Limits:
         """The same as the catalog has it."""
@@ -67,6 +75,7 @@ class ModelLimitEntry(LimitsEntry):
     """What may be asked of all models that a pattern fits, together; the first line that fits a model counts."""
 
     model: Annotated[str, Field(min_length=1)]
+    """A pattern, compared with `upstream/model` or the route's name, and with the model's name alone."""
 
     def model_limit(self) -> ModelLimit:
         """The same as the catalog has it."""

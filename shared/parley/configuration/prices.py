@@ -29,9 +29,13 @@ class PriceEntry(BaseModel):
     model_config = STRICT
 
     model: Annotated[str, Field(min_length=1)]
+    """A pattern, compared with `upstream/model` and with the model's name alone."""
     prompt: Amount
+    """Of a million tokens of the question."""
     completion: Amount
+    """Of a million tokens of the answer."""
     cached: Amount | None = None
+    """Of a million tokens of the question that the upstream had in its cache; None: as `prompt`."""
 
 
 class PricesEntry(BaseModel):
@@ -40,7 +44,9 @@ class PricesEntry(BaseModel):
     model_config = STRICT
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    """Three letters."""
     models: list[PriceEntry] = []
+    """The lines of the table; the first that fits counts. What has no price has no cost."""
 
 
 def prices_of(entry: PricesEntry) -> Prices:

@@ -30,8 +30,11 @@ class TargetEntry(BaseModel):
     model_config = STRICT
 
     target: str
+    """`upstream/model`; `upstream/*` for the name as it was asked."""
     weight: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
+    """How large its share is, for `weighted`, `least-busy` and `sticky`; None: 1. 0: only when all others failed."""
     defaults: DefaultsEntry = {}
+    """Fields of a request (temperature, ...) that are as here where the request does not say."""
 
 
 def _spelt_out(value: object) -> object:
@@ -44,16 +47,22 @@ class RouteFacts(BaseModel):
     model_config = STRICT
 
     targets: Annotated[list[Annotated[TargetEntry, BeforeValidator(_spelt_out)]], Field(min_length=1)]
+    """Who is asked: each `upstream/model`, or an object that says more of it."""
     strategy: Strategy = "failover"
+    """Whom of the targets to ask first (docs/routes.md)."""
     aliases: list[Annotated[str, Field(min_length=1)]] = []
+    """Other names for the same."""
     fallback: list[Annotated[str, Field(min_length=1)]] = []
+    """Model names to go on with when no target answers."""
     defaults: DefaultsEntry = {}
+    """Fields of a request that are as here where neither the request nor the target says."""
 
 
 class RouteEntry(RouteFacts):
     """A route with its name, which may be a pattern of names."""
 
     model: Annotated[str, Field(min_length=1)]
+    """The name that callers ask for, or a pattern: `*` stands for any letters but `/`, `**` for any."""
 
 
 def route_of(entry: RouteEntry, where: str) -> Route:

@@ -27,9 +27,13 @@ class TimeoutsEntry(BaseModel):
     model_config = STRICT
 
     connect: Annotated[float, Field(gt=0)] | None = None
+    """Until there is a connection; else CONNECT_SECONDS."""
     first_token: Annotated[float, Field(gt=0)] | None = None
+    """Until the first token; else FIRST_TOKEN_SECONDS."""
     between_tokens: Annotated[float, Field(gt=0)] | None = None
+    """Of silence between two tokens; else BETWEEN_TOKENS_SECONDS."""
     total: Annotated[float, Field(gt=0)] | None = None
+    """For the whole answer, all attempts together; else TOTAL_SECONDS."""
 
 
 class PoolEntry(BaseModel):
@@ -38,7 +42,9 @@ class PoolEntry(BaseModel):
     model_config = STRICT
 
     size: Annotated[int, Field(ge=0, le=200)] = 5
+    """How many are kept ready per credential; 0: none."""
     age: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds: one that is older is not handed out, and replaced."""
 
 
 class UpstreamFacts(BaseModel):
@@ -47,19 +53,33 @@ class UpstreamFacts(BaseModel):
     model_config = STRICT
 
     provider: str
+    """What kind of service it is (docs/upstreams.md)."""
     base_url: str = ""
+    """Its address, with the path of its API; empty: where the provider's service is by itself."""
     guests: Annotated[int, Field(ge=0, le=20)] = 0
+    """How many guest accounts to sign in, where the service has guests."""
     models: list[str] = []
+    """Model ids known without asking; what the service lists is added."""
     default_model: str | None = None
+    """Its model for requests that name none, or one that it does not know."""
     concurrency: Annotated[int, Field(ge=0)] | None = None
+    """Answers at a time per credential; who comes later waits. 0: no limit. None: as the provider needs."""
     per_minute: Annotated[int, Field(ge=0)] = 0
+    """Answers in any 60 seconds per credential: who comes later waits. 0: no limit."""
     limits: LimitsEntry = LimitsEntry()
+    """How much may be asked with each credential that has no limits of its own: what is more is refused."""
     timeouts: TimeoutsEntry = TimeoutsEntry()
+    """How long to wait for it."""
     pool: PoolEntry | None = None
+    """Warm sessions, where the service has sessions; None: as the provider needs."""
     proxy: Annotated[str | None, Field(repr=False)] = None
+    """The way to it: http://, https:// or socks5://. None: straight, whatever HTTP_PROXY says."""
     hang_up: Literal["cancel", "drain"] = "cancel"
+    """When a caller leaves: end the answer upstream, or let it finish (30 s at most) for its token count."""
     defaults: DefaultsEntry = {}
+    """Fields of a request that are as here where nobody before says: the request, the target, the route."""
     options: dict[str, Any] = {}
+    """What only this provider understands (docs/configuration.md has a table for each)."""
 
 
 UpstreamName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -69,7 +89,9 @@ class UpstreamEntry(UpstreamFacts):
     """One upstream of `parley.yaml`."""
 
     name: UpstreamName
+    """Yours to choose: models are asked for as `name/model`."""
     credentials: list[str | dict[str, Any]] = []
+    """What opens it: each a text, or an object of its parts and what differs for it. None: where nothing is needed."""
 
 
 def credentials_of(entry: UpstreamEntry, where: str) -> list[CredentialPlan]:
