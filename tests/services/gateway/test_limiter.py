@@ -36,7 +36,7 @@ class Reserving:
 
 
 class Able:
-    features = frozenset({"usage"})
+    features = frozenset({"usage", "n"})
 
     def stream(self, prompt: Prompt, lease: object) -> Any:
         raise AssertionError

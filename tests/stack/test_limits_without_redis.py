@@ -1,0 +1,120 @@
+"""Limits and keys while Redis is frozen: nobody waits, no limit is passed, and what may be revoked fails closed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from statistics import median
+
+import httpx
+import pytest
+
+from parley.configuration.keys import digest, new_key
+from parley.sealed import Seal, Secret, master_key
+from parley.state.line import Line
+from parley.state.revisions import Revisions
+from tests.stack.running import KEY, Stack, until
+
+ALICE = "key-of-alice-for-these-tests"
+CAROL = "key-of-carol-for-these-tests"
+FILE = f"""
+keys:
+  - {{name: alice, key: {ALICE}, limits: {{requests_per_minute: 60}}}}
+  - {{name: carol, key: {CAROL}}}
+"""
+PATIENCE, BLIND = 0.05, 3.0
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    settings = {"REDIS_PATIENCE_SECONDS": str(PATIENCE), "REVOCATION_SECONDS": str(BLIND)}
+    with Stack(settings, files={"parley.yaml": FILE}) as stack:
+        yield stack
+
+
+def issue(stack: Stack, name: str) -> str:
+    """A key, as the console issues it."""
+    key = new_key()
+    entry = {"prefix": key[:18], "hash": digest(key), "created": time.time()}
+
+    async def write() -> None:
+        line = Line(Secret(stack.redis_url), "test-issuer", limit=2)
+        await line.open()
+        try:
+            revisions = Revisions(line, Seal(master_key(None, stack.folder / "state")))
+            await revisions.write({"keys": {name: entry}}, upon=0, who="test", what="issues a key")
+        finally:
+            await line.close()
+
+    asyncio.run(write())
+    return key
+
+
+async def burst(stack: Stack, key: str, count: int, midway: asyncio.Event) -> list[tuple[int, float]]:
+    """Status and seconds of each, twelve at a time; `midway` is set when a third is over."""
+    over = 0
+    turns = asyncio.Semaphore(12)
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+    async with httpx.AsyncClient(
+        base_url=stack.url, headers={"authorization": f"Bearer {key}"}, timeout=30,
+        limits=httpx.Limits(max_connections=12),
+    ) as client:  # fmt: skip
+
+        async def one() -> tuple[int, float]:
+            nonlocal over
+            async with turns:
+                began = time.monotonic()
+                status = (await client.post("/v1/chat/completions", json=body)).status_code
+                over += 1
+                if over == count // 3:
+                    midway.set()
+                return status, time.monotonic() - began
+
+        return await asyncio.gather(*(one() for _ in range(count)))
+
+
+async def test_redis_frozen_in_mid_burst_passes_no_limit_and_keeps_nobody_waiting(stack: Stack) -> None:
+    assert stack.redis is not None
+    await burst(stack, KEY, 30, asyncio.Event())
+    usual = [seconds for _, seconds in await burst(stack, KEY, 300, asyncio.Event())]
+    midway = asyncio.Event()
+    asking = asyncio.create_task(burst(stack, ALICE, 300, midway))
+    await midway.wait()
+    stack.signal(stack.redis, signal.SIGSTOP)
+    try:
+        answers = await asking
+    finally:
+        stack.signal(stack.redis, signal.SIGCONT)
+    assert {status for status, _ in answers} <= {200, 429}
+    served = sum(status == 200 for status, _ in answers)
+    assert 0 < served <= 60
+    # One call of each gateway waits its patience, and no other after it; the rest is the machine's own unrest.
+    frozen = [seconds for _, seconds in answers]
+    assert median(frozen) < median(usual) * 1.5 + PATIENCE
+    assert max(frozen) < max(usual) * 2 + 0.1
+    until(lambda: httpx.get(f"{stack.url}/health/ready").json()["status"] == "ok", why="it did not recover")
+    later = [status for status, _ in await burst(stack, ALICE, 100, asyncio.Event())]
+    assert served + later.count(200) <= 60, "what was admitted meanwhile is known again"
+
+
+def test_who_cannot_hear_of_revocations_refuses_issued_keys_after_a_stated_time(stack: Stack) -> None:
+    assert stack.redis is not None
+    bob = issue(stack, "bob")
+
+    def status(key: str) -> int:
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.post(f"{stack.url}/v1/chat/completions", json=body, headers=headers, timeout=30).status_code
+
+    until(lambda: status(bob) == 200, why="the issued key never came in force")
+    stack.signal(stack.redis, signal.SIGSTOP)
+    try:
+        assert status(bob) == 200, "for a while it is believed"
+        seconds = until(lambda: status(bob) == 503, why="it is believed for ever")
+        assert seconds < BLIND + 2
+        assert status(KEY) == status(CAROL) == 200, "keys that nobody can revoke meanwhile go on"
+    finally:
+        stack.signal(stack.redis, signal.SIGCONT)
+    until(lambda: status(bob) == 200, why="it never came back")
