@@ -11,6 +11,7 @@ from typing import Final
 
 import uvicorn
 
+from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
 from parley.settings import ConfigurationError
 
@@ -20,7 +21,7 @@ _UNUSABLE: Final = 2
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used, and a sentence says why."""
     try:
-        read_settings()
+        read_catalog(read_settings())  # `console.app` reads it again; here a mistake is one line and no traceback
         host, port = bind(os.environ.get("CONSOLE_BIND") or "127.0.0.1:8002")
     except ConfigurationError as problem:
         print(f"console: {problem}", file=sys.stderr)  # noqa: T201  # the one thing to see when it does not start

@@ -17,9 +17,11 @@ def upstream_named(here: Parts, name: str) -> Upstream:
 
 
 async def credential_named(here: Parts, upstream: Upstream, alias: str) -> CredentialStanding:
-    """How the credential stands. Raises NotFound, StateUnavailable."""
-    standing = await here.state.vault.snapshot(upstream)
-    found = next((row for row in standing.credentials if row.alias == alias), None)
+    """How the credential stands; its id will do as well. Raises NotFound, StateUnavailable."""
+    rows = (await here.state.vault.snapshot(upstream)).credentials
+    found = next((row for row in rows if row.alias == alias), None) or next(
+        (row for row in rows if row.id == alias), None
+    )
     if found is None:
         raise NotFound(f"The upstream '{upstream.name}' has no credential '{alias}' that is lent.", param="alias")
     return found

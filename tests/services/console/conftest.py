@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,17 @@ KEY = "console-test-admin-key"
 FROM = "203.0.113.7"
 
 
+@cache
+def app() -> Application:
+    """All addresses; a request brings the parts along."""
+    return application(lambda _: None)  # type: ignore[arg-type,return-value]  # nobody starts it
+
+
 class Console:
     """A console and a client of it."""
 
     def __init__(self, parts: Parts, journal: Path) -> None:
         self.parts = parts
-        self.app: Application = application(lambda _: None)  # type: ignore[arg-type,return-value]  # nobody starts it
         self._journal = journal
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self._asked, raise_app_exceptions=False),
@@ -47,7 +53,7 @@ class Console:
         )
 
     async def _asked(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app({**scope, "state": {"parts": self.parts}}, receive, send)
+        await app()({**scope, "state": {"parts": self.parts}}, receive, send)
 
     async def get(self, path: str, **query: Any) -> Any:
         """What is told, where all goes well."""

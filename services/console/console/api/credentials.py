@@ -14,7 +14,7 @@ from console.parts import Here, Parts
 from parley.catalog import Upstream
 from parley.clock import now
 from parley.state.holders import Held
-from parley.state.readings import Amounts, Span
+from parley.state.readings import Amounts, Span, total
 from parley.state.standing import CredentialStanding
 
 router = APIRouter(tags=["credentials"])
@@ -100,16 +100,12 @@ async def list_credentials(upstream: str, here: Here, paging: Annotated[Paging, 
 
 @router.get("/upstreams/{upstream}/credentials/{alias}")
 async def get_credential(upstream: str, alias: str, here: Here) -> Credential:
-    """One credential."""
+    """One credential, by its alias or its id."""
     place = upstream_named(here, upstream)
     row = await credential_named(here, place, alias)
     held = await here.state.holders.of(upstream, [row.id])
-    name = f"{upstream}/{alias}"
-    points = await here.state.readings.series("credential", name, _lately())
-    used = Amounts()
-    for point in points:
-        used.add(point.amounts)
-    return _credential(place, row, held, used)
+    points = await here.state.readings.series("credential", f"{upstream}/{row.alias}", _lately())
+    return _credential(place, row, held, total(points))
 
 
 async def _listed(here: Parts, upstreams: Iterable[Upstream], paging: Paging) -> Page[Credential]:

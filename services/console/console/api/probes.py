@@ -48,7 +48,7 @@ async def test_credential(upstream: str, alias: str, here: Here) -> TestResult:
     row = await credential_named(here, place, alias)
     provider = here.offer.providers[upstream]
     if not isinstance(provider, ProbesCredential):
-        return TestResult(upstream=upstream, alias=alias, result="no_probe", seconds=None, failure=None)
+        return TestResult(upstream=upstream, alias=row.alias, result="no_probe", seconds=None, failure=None)
     if row.state == "new":
         raise NotNow(f"'{alias}' is a guest's place, and no guest has signed in yet.", param="alias")
     vault = here.state.vault
@@ -69,7 +69,7 @@ async def test_credential(upstream: str, alias: str, here: Here) -> TestResult:
         vault.report(place, credential, failure)
     return TestResult(
         upstream=upstream,
-        alias=alias,
+        alias=row.alias,
         result="failed" if failure else "ok",
         seconds=round(monotonic() - began, 3),
         failure=_told(failure) if failure else None,

@@ -30,7 +30,7 @@ async def rest_credential(upstream: str, alias: str, asked: RestAsked, here: Her
     """Lend a credential to nobody for a while. Running answers go on; afterwards one request finds out how it is."""
     row = await credential_named(here, upstream_named(here, upstream), alias)
     await here.state.rests.begin(upstream, row.id, asked.seconds, asked.reason)
-    await audited("credential.rest", f"{upstream}/{alias}", seconds=asked.seconds, reason=asked.reason)
+    await audited("credential.rest", f"{upstream}/{row.alias}", seconds=asked.seconds, reason=asked.reason)
     return Response(status_code=204)
 
 
@@ -39,7 +39,7 @@ async def end_rest_of_credential(upstream: str, alias: str, here: Here, audited:
     """Lift a credential's cooldown, whoever began it. There need not be one."""
     row = await credential_named(here, upstream_named(here, upstream), alias)
     if await here.state.rests.end(upstream, row.id):
-        await audited("credential.rest.end", f"{upstream}/{alias}", was=row.reason)
+        await audited("credential.rest.end", f"{upstream}/{row.alias}", was=row.reason)
     return Response(status_code=204)
 
 
