@@ -1,4 +1,4 @@
-"""docs/metrics.md has a line on each metric that a gateway or a keeper tells, and on no other."""
+"""docs/metrics.md has a line on each metric that a gateway, a keeper or a console tells, and on no other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from console.figures import Figures as OfConsole
 from gateway.figures import Figures as OfGateway
 from keeper.figures import Figures as OfKeeper
 from parley.errors import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+TITLES = ("Of a gateway", "Of a keeper", "Of a console", "Of each")
 METRIC = r"(?:gen_ai|parley|process)_[a-z_]+"
 
 
@@ -32,7 +34,7 @@ def told(page: bytes) -> set[str]:
 
 
 def section(title: str) -> str:
-    return re.split(r"^## ", PAGE, flags=re.MULTILINE)[["", "Of a gateway", "Of a keeper", "Of both"].index(title)]
+    return re.split(r"^## ", PAGE, flags=re.MULTILINE)[["", *TITLES].index(title)]
 
 
 def test_every_metric_has_its_line() -> None:
@@ -40,14 +42,11 @@ def test_every_metric_has_its_line() -> None:
     status = {"redis": {"status": "gone"}, "processes": [], "upstreams": {}}
     gateway = told(OfGateway("1", nobody, nobody, lambda _: "", lambda: 0).page())
     keeper = told(OfKeeper(lambda: status, lambda: False).page())
-    lines = {title: set(re.findall(rf"`({METRIC})`", section(title))) for title in ("Of both",)}
-    lines |= {
-        title: set(re.findall(rf"^\| `({METRIC})`", section(title), re.MULTILINE))
-        for title in ("Of a gateway", "Of a keeper")
-    }
-    assert gateway == lines["Of a gateway"] | lines["Of both"]
-    assert keeper == lines["Of a keeper"] | lines["Of both"]
-    assert lines["Of both"] == (gateway & keeper)
+    console = told(OfConsole(lambda: False, lambda: 0).page())
+    common = set(re.findall(rf"`({METRIC})`", section("Of each")))
+    for title, metrics in zip(TITLES, (gateway, keeper, console), strict=False):
+        assert metrics == common | set(re.findall(rf"^\| `({METRIC})`", section(title), re.MULTILINE)), title
+    assert common == gateway & keeper & console
 
 
 def test_every_kind_of_error_is_explained() -> None:
