@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from parley.catalog import Timeouts, Upstream
+from parley.chat.events import Event
 from parley.errors import Failure
 from parley.sealed import Secret, without
 
@@ -95,6 +96,9 @@ class Lease:
     """When the provider last saw the upstream alive though wordless, on the event loop's clock."""
     renewed: dict[str, Secret] | None = None
     """Set by a provider when the upstream rolled the secret under way (a Set-Cookie); kept if still the newest."""
+    ear: Callable[[Event], bool] | None = None
+    """Set by who reads the provider's events, while he waits for the next: an event that he takes here (True) needs not
+    go through the generators between him and the transport (`parley.transports.http.HTTP.events`)."""
 
     @property
     def place(self) -> Place:

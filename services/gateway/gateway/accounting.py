@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from gateway.wire.ratelimit import Left, ratelimit
-from parley.chat.events import Usage
+from parley.chat.events import Event, Usage
 from parley.clock import monotonic
 from parley.envelope import Headers
 from parley.errors import Failure, OverLimit
@@ -100,6 +100,8 @@ class Tally:
         self.failure: Failure | None = None
         self.outcome: Outcome | None = None
         """Known when it is closed."""
+        self.say: Callable[[Event], bool] | None = None
+        """Answers with an event at once, or says that it cannot: then the event is to come the ordinary way."""
         self.withheld = False
         """Whether it would have been tried again, had the budget for retries not been used up."""
         self.permit: Permission | None = None
@@ -143,7 +145,7 @@ class Tally:
     def close(self, outcome: Outcome) -> None:
         """The caller's part is over; a second call changes nothing."""
         if self.outcome is None:
-            self.outcome = outcome
+            self.outcome, self.say = outcome, None
             self.ended = monotonic()
             self._settle_if_over()
 

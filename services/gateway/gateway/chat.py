@@ -15,7 +15,7 @@ from typing import Final, Self
 from starlette.types import Receive, Scope, Send
 
 from gateway.accounting import Outcome, Tally
-from gateway.delivery import Delivery
+from gateway.delivery import PUT, Delivery, Put, put_nothing
 from gateway.parts import Parts
 from gateway.routing import Directory
 from gateway.wire import stream
@@ -24,6 +24,7 @@ from gateway.wire.failure import frame
 from gateway.wire.request import Asked, parse
 from parley.catalog import Caller
 from parley.chat.answer import Answer
+from parley.chat.events import Event
 from parley.envelope import JSON, Headers, told, unexpected
 from parley.errors import Failure, TooLarge
 
@@ -45,7 +46,7 @@ class Chat:
         scope["state"]["recorded"] = True  # by the books
         tally = parts.books.open(scope["state"]["request_id"])
         tally.client = parts.visitors.address(scope["headers"])
-        exchange = Exchange(parts, tally, send)
+        exchange = Exchange(parts, tally, send, scope["state"].get(PUT, put_nothing))
         try:
             async with Watch(receive) as watch:
                 snapshot, caller = await parts.enter(scope["headers"], tally.client)
@@ -68,10 +69,11 @@ class Chat:
 class Exchange:
     """One request's answer on its way out, and the tally of it."""
 
-    def __init__(self, parts: Parts, tally: Tally, send: Send) -> None:
+    def __init__(self, parts: Parts, tally: Tally, send: Send, put: Put) -> None:
         self.tally = tally
         self._parts = parts
         self._send = send
+        self._put = put
         self._delivery: Delivery | None = None
 
     async def run(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
@@ -103,6 +105,12 @@ class Exchange:
     async def _whole(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         model = asked.prompt.model  # as asked: a route may set the upstream's name
         answer = Answer()
+
+        def say(event: Event) -> bool:
+            answer.add(event)
+            return True
+
+        self.tally.say = say
         async with aclosing(self._parts.converse(directory, asked.prompt, caller, self.tally)) as events:
             async for event in events:
                 answer.add(event)
@@ -112,10 +120,15 @@ class Exchange:
 
     async def _stream(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         prompt = asked.prompt
-        delivery = self._delivery = Delivery(self._send, self._stream_headers, self._parts.pulse)
+        delivery = self._delivery = Delivery(self._send, self._stream_headers, self._parts.pulse, self._put)
         options = prompt.stream_options
         frames: stream.Frames | None = None
         model = prompt.model
+
+        def say(event: Event) -> bool:
+            return frames is not None and delivery.put(frames.feed(event))
+
+        self.tally.say = say
         with self._parts.pulse.watching(delivery):
             async with aclosing(self._parts.converse(directory, prompt, caller, self.tally)) as events:
                 async for event in events:

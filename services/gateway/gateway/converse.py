@@ -45,6 +45,8 @@ class Converse:
             tally.first_event = monotonic()
             async with trial:
                 trim = await _trimming(trial)
+                if trim is None and tally.say is not None:
+                    trial.shorten(tally.say, said.add)
                 event: Event | None = trial.first
                 while event is not None:
                     for piece in trim.feed(event) if trim else (event,):

@@ -20,6 +20,17 @@ from parley.envelope import Headers
 _FINEST, _COARSEST = 0.005, 0.5
 
 
+PUT: Final = "parley.put"
+"""Where a request's state has the `Put` of its response, if the server offers one."""
+Put = Callable[[bytes], bool]
+"""Puts a piece of a body that has begun on the wire at once, or says that it cannot."""
+
+
+def put_nothing(_: bytes) -> bool:
+    """Where the server cannot do so."""
+    return False
+
+
 class Pulse:
     """Beats for every open stream of the process."""
 
@@ -52,10 +63,11 @@ class Pulse:
 class Delivery:
     """Sends the frames of one stream. `headers` is asked once, at the moment when they go out."""
 
-    __slots__ = ("_beating", "_headers", "_pulse", "_send", "_writing", "begun", "patience", "quiet")
+    __slots__ = ("_beating", "_headers", "_pulse", "_put", "_send", "_writing", "begun", "patience", "quiet")
 
-    def __init__(self, send: Send, headers: Callable[[], Headers], pulse: Pulse) -> None:
+    def __init__(self, send: Send, headers: Callable[[], Headers], pulse: Pulse, put: Put) -> None:
         self._send = send
+        self._put = put
         self._headers = headers
         self._pulse = pulse
         self._writing = False
@@ -65,6 +77,13 @@ class Delivery:
         self.quiet = 0
         """Ticks since something was last sent."""
         self.patience = pulse.grace_ticks
+
+    def put(self, frames: bytes) -> bool:
+        """Send frames at once, if that needs no waiting for anything; else False."""
+        if not self.begun or self._writing or self._beating is not None or not self._put(frames):
+            return False
+        self.quiet = 0
+        return True
 
     async def write(self, frames: bytes, *, last: bool = False) -> None:
         """Send frames; the headers go out with the first."""

@@ -8,8 +8,11 @@ never comes, instead of asking another gateway. It is also a system call less he
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.delivery import PUT
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -20,6 +23,16 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # for which no piece would follow
             self.cycle.transport = _Opening(self.cycle)
+        self.scope["state"][PUT] = partial(_put, self.cycle)
+
+
+def _put(cycle: RequestResponseCycle, piece: bytes) -> bool:
+    """Write a piece of a streamed body that has begun, unless that has to wait: `send` without message and await."""
+    if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+        return False
+    if piece:
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+    return True
 
 
 class _Opening(asyncio.Transport):

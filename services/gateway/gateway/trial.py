@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from gateway.accounting import Attempt, Tally
 from gateway.drain import draining
@@ -17,6 +18,8 @@ from parley.errors import Failure, UpstreamTruncated
 from parley.leases import Lease
 from parley.providers.optional import OpensSessions, opener
 from parley.state.vault import Vault
+
+_ENDINGS: Final = (Stop, Usage)
 
 
 class Trial:
@@ -88,6 +91,24 @@ class Trial:
         self._hears(event)
         return event
 
+    def shorten(self, say: Callable[[Event], bool], said: Callable[[Event], None]) -> None:
+        """Let what comes while `next` waits go to `say` at once, and, if taken, to `said`: `next` gives the others."""
+        if self.place.upstream.hang_up == "drain":
+            return  # they come to us from another task, which may be ahead of us
+
+        going, patience, attempt = self._going, self._patience, self.attempt
+
+        def hear(event: Event) -> bool:
+            # A choice that has not begun, or that ends, changes more than the answer's words.
+            if isinstance(event, _ENDINGS) or event.choice not in going or not say(event):
+                return False
+            patience.waits()
+            attempt.events += 1
+            said(event)
+            return True
+
+        self.lease.ear = hear
+
     def suffices(self) -> None:
         """We cut the answer short ourselves: that it goes on is no fault of anybody's."""
         self._going.clear()
@@ -130,6 +151,7 @@ class Trial:
             self._patience.end()
             if isinstance(problem, asyncio.CancelledError):
                 failure = self._patience.verdict()
+        self.lease.ear = None
         try:
             if hasattr(self, "_events"):
                 await self._events.aclose()

@@ -82,11 +82,8 @@ class OpenAI:
                     )
                 body = Body(response.headers, self._decoder())
                 chunks = self._http.chunks(response)
-                async for chunk in chunks:
-                    for event in body.feed(chunk):
-                        yield event
-                    if body.done:
-                        break
+                async for event in self._http.events(chunks, body, lease):
+                    yield event
                 for event in body.finish():
                     yield event
                 await self._http.rest(response, chunks)

@@ -49,6 +49,8 @@ class Exchange(httpx.AsyncByteStream):
         self._unread = 0
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
+        self.taker: Callable[[bytes], bytes | None] | None = None
+        """Is given each piece that comes while the reader waits: what it gives back, the reader is woken with."""
         self.complete = False
         self._failure: Failure | None = None
         self._heard = 0.0
@@ -79,7 +81,8 @@ class Exchange(httpx.AsyncByteStream):
         if self._unread > _MOST_UNREAD and not self._paused:
             self._paused = True
             self._connection.pause(True)
-        self._wake()
+        if self._parts:
+            self._wake()
 
     def connection_lost(self, problem: Exception | None) -> None:
         """The connection is gone."""
@@ -119,6 +122,11 @@ class Exchange(httpx.AsyncByteStream):
 
     def on_body(self, part: bytes) -> None:
         """A piece of the body."""
+        if self.taker is not None and not self._parts and self._reader is not None and not self._reader.done():
+            rest = self.taker(part)
+            if rest is None:
+                return
+            part = rest
         self._parts.append(part)
         self._unread += len(part)
 
@@ -168,7 +176,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self._failure = failure
         self._timer.cancel()
-        self._parser = None  # it refers to us: without this, only the garbage collector would free both
+        self._parser = self.taker = None  # they refer to us: without this, only the garbage collector would free all
         self._connection.abort()
         if not self.head.done():
             self.head.set_exception(failure)
@@ -182,7 +190,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self.complete = True
         self._timer.cancel()
-        self._parser = None
+        self._parser = self.taker = None
         self._connection.release(reusable=reusable)
         self._wake()
 

@@ -23,8 +23,10 @@ from parley.errors import (
     UpstreamStalled,
     UpstreamTruncated,
 )
+from parley.leases import Lease
 from parley.transports.connection import Exchange
 from parley.transports.direct import Direct
+from parley.transports.hearing import Hearing, Reads
 
 LARGEST_BODY: Final = 8 * 2**20
 """Most bytes of an answer that is read whole (model lists, error pages)."""
@@ -108,6 +110,11 @@ class HTTP:
         if "content-encoding" in response.headers:  # in spite of our asking for none: httpx decodes it
             return response.aiter_bytes()
         return aiter(cast(httpx.AsyncByteStream, response.stream))  # httpx's own decoders cost time for each chunk
+
+    @staticmethod
+    def events(chunks: AsyncIterator[bytes], body: Reads, lease: Lease) -> Hearing:
+        """The events that `body` reads in `chunks`, until it is done or they end. Raises as both do."""
+        return Hearing(chunks, body, lease)
 
     @staticmethod
     async def read(response: httpx.Response) -> httpx.Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from gateway.delivery import PUT
 from gateway.protocol import GatewayProtocol
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -107,3 +108,43 @@ def test_permission_to_send_a_body_is_given_at_once() -> None:
 def test_each_of_several_answers_on_a_connection_is_one_piece() -> None:
     first, second = told(SIZED, body(b"hello"), asked=PLAIN * 2).written
     assert first == second
+
+
+def put(*pieces: bytes, before: Callable[[GatewayProtocol], None] = lambda _: None, start: Message = START) -> Wire:
+    """What is on the wire when pieces are put there at once after one that was sent; `no` where one was not taken."""
+    wire = Wire()
+
+    async def application(scope: Scope, _: Receive, send: Send) -> None:
+        await send(start)
+        await send(body(b"first", more=True))
+        before(made[0])
+        for piece in pieces:
+            if not scope["state"][PUT](piece):
+                wire.write(b"no")
+
+    async def converse() -> None:
+        state = ServerState()
+        config = uvicorn.Config(application, http=GatewayProtocol, lifespan="off", log_config=None)
+        config.load()
+        protocol = GatewayProtocol(config, state, {})
+        made.append(protocol)
+        protocol.connection_made(wire)
+        protocol.data_received(PLAIN.encode())
+        await asyncio.gather(*state.tasks, return_exceptions=True)
+
+    made: list[GatewayProtocol] = []
+    asyncio.run(converse())
+    return wire
+
+
+def test_a_piece_that_is_put_reads_like_one_that_is_sent() -> None:
+    assert put(b"two", b"", b"x" * 20).written[1:] == [b"3\r\ntwo\r\n", b"14\r\n" + b"x" * 20 + b"\r\n"]
+
+
+def test_nothing_is_put_where_it_would_have_to_wait_or_nobody_listens() -> None:
+    assert put(b"two", before=lambda protocol: protocol.pause_writing()).written[1:] == [b"no"]
+    assert put(b"two", before=lambda protocol: protocol.connection_lost(None)).written[1:] == [b"no"]
+
+
+def test_nothing_is_put_into_a_body_of_a_stated_length() -> None:
+    assert put(b"two", start={**START, "headers": [(b"content-length", b"8")]}).written[1:] == [b"no"]

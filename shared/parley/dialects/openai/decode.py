@@ -103,16 +103,20 @@ class Decoder:
         """Events of one payload. Raises Failure when it says one, UpstreamMalformed when it says nothing sensible."""
         if self.done:
             return []
-        if payload.lstrip().startswith(DONE):
-            self.done = True
-            return []
         if self._misses < _MOST_MISSES:
             try:
                 (spoken,) = _plain(payload).choices
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._misses += 1  # an end, a tool call, a mistake: read with care, below
             else:
-                return self._spoken(spoken)
+                choice = self._choices.get(spoken.index)
+                if choice is None:
+                    choice = self._choices[spoken.index] = _Choice()
+                content = spoken.delta.content
+                return [Text(content, spoken.index)] if content and choice.finish is None else []
+        if payload.lstrip().startswith(DONE):
+            self.done = True
+            return []
         try:
             chunk = msgspec.json.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -125,13 +129,6 @@ class Decoder:
             return self._chunk(chunk)
         except (TypeError, ValueError, AttributeError, KeyError) as problem:
             raise UpstreamMalformed("The upstream sent a chunk of an unknown shape.") from problem
-
-    def _spoken(self, spoken: _Spoken) -> list[Event]:
-        choice = self._choices.get(spoken.index)
-        if choice is None:
-            choice = self._choices[spoken.index] = _Choice()
-        content = spoken.delta.content
-        return [Text(content, spoken.index)] if content and choice.finish is None else []
 
     def finish(self) -> list[Event]:
         """What remains to be said when the body has ended: the usage. Whether the answer is complete, Stops tell.

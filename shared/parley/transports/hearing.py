@@ -1,0 +1,82 @@
+"""The events of a body, on the shorter of two ways.
+
+The ordinary way: bytes arrive, the reader's task wakes, and each event climbs a chain of generators, each of which
+waits for the one before it. While all of that chain waits for the upstream, there is a shorter way: the bytes are read
+where they arrive, in the socket's own callback, and handed to the lease's `ear`, which says whether it took them. What
+it does not take (an end, a failure, words for a slow caller) wakes the reader and goes the ordinary way, in its order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol, Self
+
+from parley.chat.events import Event
+from parley.leases import Lease
+from parley.transports.connection import Exchange
+
+
+class Reads(Protocol):
+    """Bytes of an answer into events, however they are cut. Pure."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the service said that this was all."""
+        ...
+
+    def feed(self, chunk: bytes, /) -> Iterable[Event]:
+        """The events that `chunk` completes. Raises Failure after those that came before it."""
+        ...
+
+
+class Hearing:
+    """Iterates over the events that `body` reads in `chunks`, until it is done or they end."""
+
+    __slots__ = ("_body", "_chunks", "_events", "_lease", "_problem")
+
+    def __init__(self, chunks: AsyncIterator[bytes], body: Reads, lease: Lease) -> None:
+        self._chunks = chunks
+        self._body = body
+        self._lease = lease
+        self._events: deque[Event] = deque()
+        self._problem: Exception | None = None
+        if isinstance(chunks, Exchange):
+            chunks.taker = self._take
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event. Raises as the transport and the body do, after the events that came before."""
+        while not self._events:
+            if self._problem is not None:
+                raise self._problem
+            if self._body.done:
+                raise StopAsyncIteration
+            chunk = await self._chunks.__anext__()
+            if chunk:
+                self._read(chunk)
+        return self._events.popleft()
+
+    def _read(self, chunk: bytes) -> None:
+        try:
+            self._events.extend(self._body.feed(chunk))
+        except Exception as problem:  # noqa: BLE001  # raised in its turn
+            self._problem = problem
+
+    def _take(self, chunk: bytes) -> bytes | None:
+        """Read a piece while the reader waits; give back what he is to be woken with."""
+        ear, body = self._lease.ear, self._body
+        if ear is None:
+            return chunk
+        try:
+            for event in (events := iter(body.feed(chunk))):
+                if not ear(event):
+                    self._events.append(event)
+                    self._events.extend(events)
+                    return b""
+        except Exception as problem:  # noqa: BLE001  # raised in its turn
+            self._problem = problem
+            return b""
+        return b"" if body.done else None
