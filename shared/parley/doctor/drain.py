@@ -27,6 +27,7 @@ _PIECES: Final = 100
 _EVERY: Final = 0.1
 _SETTLED: Final = 0.5
 """Seconds at the end in which no stream is left: the last word belongs to requests."""
+_ASKS_PER_GATEWAY: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,16 @@ async def drain(front: Front, seconds: float) -> Check:
     finally:
         for task in watching:
             task.cancel()
-    return judge_drain(watched, requests, failures, before, front.living)
+    answering: set[str] = set()
+    for _ in range(_ASKS_PER_GATEWAY * max(1, len(before))):  # Redis learns later who died
+        answering.add((await front.mirror()).reflection.replica)
+    return judge_drain(watched, requests, failures, before, answering)
 
 
 def judge_drain(
     watched: Sequence[Watched], requests: int, failures: Counter[str], before: Collection[str], after: Collection[str]
 ) -> Check:
-    """`failures` of `requests` by what was said; gateways that lived `before` and `after`."""
+    """`failures` of `requests` by what was said; gateways that lived `before`, and that answer `after`."""
     gone, come = sorted(set(before) - set(after)), sorted(set(after) - set(before))
     broken = [one for one in watched if one.broken or one.pieces < _PIECES]
     figures: dict[str, Any] = {
