@@ -23,6 +23,8 @@ SKIPPED = shutil.ignore_patterns(
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    # The copy shares our environment: it must find nothing to install there, or it would install itself.
+    subprocess.run([ROOT / "deploy" / "venv.sh", "test"], check=True)
     place = tmp_path_factory.mktemp("copy") / "parley"
     shutil.copytree(ROOT, place, ignore=SKIPPED)
     (place / ".venv").symlink_to(sys.prefix)

@@ -27,6 +27,13 @@ keys:
   - {{name: erin, key: {ERIN}, limits: {{concurrency: 2}}, contents: true}}
   - {{name: far, key: {FAR}, networks: [203.0.113.0/24]}}
   - {{name: old, key: {OLD}, expires: 2020-01-01T00:00:00Z}}
+upstreams:
+  - name: loud
+    provider: echo
+    models: [loud]
+    credentials: [{{value: the-first-of-loud, alias: one}}, {{value: the-second-of-loud, alias: two}},
+                  {{value: the-third-of-loud, alias: three, limits: {{requests_per_day: 1}}}}]
+    limits: {{requests_per_minute: 4}}
 routes:
   - {{model: small, targets: [echo/echo]}}
 limits:
@@ -128,3 +135,14 @@ def test_contents_are_logged_for_the_key_that_is_marked_and_no_other(stack: Stac
     assert found["contents"]["messages"][0]["content"] == "a word to be logged"
     assert found["contents"]["answer"][0]["text"] == "a word to be logged"
     assert "a word to be kept" not in str(stack.records(other.headers["x-request-id"]))
+
+
+def test_each_credential_has_limits_of_its_own(stack: Stack) -> None:
+    """4 + 4 + 1 a minute in turn, over four gateways; who finds none is told when there will be one."""
+    answers = crowd(stack, KEY, 30, model="loud")
+    assert sum(answer.status_code == 200 for answer in answers) == 9
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    ids = [answer.headers["x-request-id"] for answer in answers if answer.status_code == 200]
+    used = [stack.records(request_id)[0]["attempts"][-1]["credential"] for request_id in ids]
+    assert sorted(used) == ["one"] * 4 + ["three"] + ["two"] * 4

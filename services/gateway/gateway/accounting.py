@@ -15,6 +15,7 @@ from parley.chat.events import Event, Usage
 from parley.clock import monotonic
 from parley.envelope import Headers
 from parley.errors import Failure, OverLimit
+from parley.leases import Lease
 
 Outcome = Literal["done", "failed", "hung_up", "refused"]
 
@@ -49,6 +50,8 @@ class Attempt:
     """Why another attempt followed; empty when none did."""
     lost: bool = False
     """Whether another one, asked at the same time, spoke first."""
+    lease: Lease | None = None
+    """What it was asked with, and has to be settled."""
     usage: Usage | None = None
     """What it used in the end, where the upstream said so after nobody listened any more."""
 

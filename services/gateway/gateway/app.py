@@ -112,13 +112,14 @@ async def _parts(settings: Environment, advice: Sequence[str]) -> AsyncIterator[
         speeds = Speeds()
         planner = Planner(vault, Rotation(state.line, lambda: fleet.place), speeds)
         retries = Retries(state.line, lambda: fleet.peers, share=settings.retry_share, floor=settings.retry_floor)
-        relay = Relay(vault, retries, speeds, settings.attempts, settings.queue_seconds)
+        limiter = Limiter(state.admission, lambda: current.snapshot.catalog.prices, settings.answer_tokens)
+        relay = Relay(vault, retries, speeds, limiter, settings.attempts, settings.queue_seconds)
         figures = Figures(VERSION, state.line, state.meter, current.kind, lambda: vault.out)
 
         def enter(record: dict[str, Any]) -> None:
             state.recent.note(journal.write(record))
 
-        books = Books(enter, state.meter, figures, lambda: current.snapshot.catalog.prices)
+        books = Books(enter, state.meter, figures, lambda: current.snapshot.catalog.prices, limiter.over)
         health = Health(replica, VERSION, lambda: current.snapshot.doorkeeper.open, fleet.status)
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
@@ -130,7 +131,7 @@ async def _parts(settings: Environment, advice: Sequence[str]) -> AsyncIterator[
             visitors,
             current,
             state.guesses,
-            Converse(Limiter(state.admission, settings.answer_tokens), planner, relay),
+            Converse(limiter, planner, relay),
             pulse,
             journal,
             books,

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.accounting import Attempt, Tally
 from gateway.figures import Figures
 from parley.chat.events import Usage
+from parley.leases import Lease
 from parley.prices import Prices
 from parley.state.meter import Meter
 
@@ -28,6 +29,8 @@ class Books:
     figures: Figures
     prices: Callable[[], Prices]
     """The table in force."""
+    settle: Callable[[Lease, int, int], None] = lambda lease, tokens, cost: None
+    """Tells whoever keeps the limits of credentials what was asked with a lease: tokens, and what they cost."""
 
     def open(self, request_id: str) -> Tally:
         """A request begins."""
@@ -45,8 +48,10 @@ class Books:
         for attempt in tally.attempts:
             if attempt.asked is not None:  # else nothing was lent, so nobody was asked
                 usage, paid = self._of_attempt(attempt, attempt.asked, tally, prices)
-                tokens += usage.prompt + usage.completion if usage else 0
-                cost += paid or 0
+                used = usage.prompt + usage.completion if usage else 0
+                if attempt.lease is not None:
+                    self.settle(attempt.lease, used, paid or 0)
+                tokens, cost = tokens + used, cost + (paid or 0)
         if tally.permit is not None:
             tally.permit.over(tokens, cost)
         self.figures.ended(tally)

@@ -1,26 +1,28 @@
-"""The limiter: what a request may still use of the limits of its key and its model. What each means: docs/limits.md.
+"""The limiter: what a request may still use of the limits of its key, its model and the credential that it is lent.
 
-What an answer will take is not known before, so its worst case is reserved: the prompt as our tokenizer counts it, and
-as many tokens as the request allows, for each of its choices. Where the request allows any number, ANSWER_TOKENS are
-reserved; and where money or tokens are budgeted, that is put into the request, so that a budget cannot be overspent.
+What each of them means: docs/limits.md. What an answer will take is not known before, so its worst case is reserved:
+the prompt as our tokenizer counts it, and as many tokens as the request allows, for each of its choices. Where the
+request allows any number, ANSWER_TOKENS are reserved; and where tokens or money are budgeted, that is put into the
+request, so that a budget cannot be overspent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.accounting import Tally
 from gateway.counting import prompt_counted
 from gateway.routing import Choice, Choices, Place, called
-from parley.catalog import UNLIMITED, Caller, Catalog, Defaults
+from parley.catalog import UNLIMITED, Caller, Catalog, Defaults, Limits
 from parley.chat.defaults import filled
 from parley.chat.events import Usage
 from parley.chat.prompt import Prompt
+from parley.leases import Lease
 from parley.prices import Prices
 from parley.state.admission import Admission
 from parley.state.asked import Asked
-from parley.state.scopes import Room, Scope
+from parley.state.scopes import NOTHING, Amounts, Room, Scope
 
 
 class Permit:
@@ -65,6 +67,8 @@ class Limiter:
     """Asks for permits."""
 
     admission: Admission
+    prices: Callable[[], Prices]
+    """The table in force."""
     answer_tokens: int
     """Reserved for an answer whose request does not say how long it may be."""
 
@@ -78,24 +82,37 @@ class Limiter:
         scopes = list(_scopes(catalog, caller, choices[0], prompt))
         if not scopes:
             return None, prompt
-        counts = [limits for _, limits in scopes if limits.tokens_per_minute or limits.tokens_per_day or limits.budgets]
+        counts = [limits for _, limits in scopes if _counts_tokens(limits)]
         if not counts:
             permit = Permit(self.admission, self.admission.ask(scopes, tokens=0, cost=0))
         else:
-            longest = self._longest(prompt, choices)
-            if prompt.limit is None and any(limits.budgets for limits in counts):
-                prompt = filled(prompt, {"max_completion_tokens": longest})
-            worst = Usage(await prompt_counted(prompt), longest * (prompt.n or 1), measured=False)
-            tokens, cost = worst.prompt + worst.completion, _dearest(catalog.prices, choices, worst)
-            permit = Permit(self.admission, self.admission.ask(scopes, tokens=tokens, cost=cost))
+            worst, prompt = await self._worst(prompt, list(_places(choices)), counts)
+            permit = Permit(self.admission, self.admission.ask(scopes, tokens=worst.tokens, cost=worst.cost))
         tally.permit = permit
         return permit, prompt
 
-    def _longest(self, prompt: Prompt, choices: Choices) -> int:
-        """As the request says, or the defaults of its targets."""
-        if prompt.limit is not None:
-            return prompt.limit
-        return max(_default_limit(place.defaults) or self.answer_tokens for place in _places(choices))
+    async def with_lease(self, place: Place, prompt: Prompt) -> tuple[Amounts, Prompt]:
+        """What is to be reserved of the limits of the credential that is lent, and the prompt as above."""
+        upstream = place.upstream
+        limited = [upstream.limits, *(plan.limits for plan in upstream.credentials if plan.limits is not None)]
+        counts = [limits for limits in limited if _counts_tokens(limits)]
+        return await self._worst(prompt, [place], counts) if counts else (NOTHING, prompt)
+
+    def over(self, lease: Lease, tokens: int, cost: int) -> None:
+        """What was asked with a lease took so much."""
+        self.admission.settle(lease, tokens, cost)
+
+    async def _worst(self, prompt: Prompt, places: Sequence[Place], limits: Iterable[Limits]) -> tuple[Amounts, Prompt]:
+        """What the answer takes where it takes most, of tokens and of money; what has no price is not counted."""
+        longest = prompt.limit
+        if longest is None:
+            longest = max(_default_limit(place.defaults) or self.answer_tokens for place in places)
+            if any(found.budgets for found in limits):
+                prompt = filled(prompt, {"max_completion_tokens": longest})
+        worst = Usage(await prompt_counted(prompt), longest * (prompt.n or 1), measured=False)
+        prices = self.prices()
+        cost = max(prices.cost(f"{place.upstream.name}/{place.model}", worst) or 0 for place in places)
+        return Amounts(worst.prompt + worst.completion, cost), prompt
 
 
 def _scopes(catalog: Catalog, caller: Caller, first: Place | Choice, prompt: Prompt) -> Iterator[Scope]:
@@ -105,9 +122,9 @@ def _scopes(catalog: Catalog, caller: Caller, first: Place | Choice, prompt: Pro
         yield f"model:{limit.model}", limit.limits
 
 
-def _dearest(prices: Prices, choices: Choices, worst: Usage) -> int:
-    """What the answer costs where it costs most. What has no price is not counted: nobody knows it."""
-    return max(prices.cost(f"{place.upstream.name}/{place.model}", worst) or 0 for place in _places(choices))
+def _counts_tokens(limits: Limits) -> bool:
+    """Whether it must be known how many tokens a request may take."""
+    return bool(limits.tokens_per_minute or limits.tokens_per_day or limits.budgets)
 
 
 def _places(choices: Choices) -> Iterator[Place]:

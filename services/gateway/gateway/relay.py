@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, replace
 
 from gateway.accounting import Attempt, Tally
-from gateway.limiter import Permit
+from gateway.limiter import Limiter, Permit
 from gateway.planning import Heat, Lane, Plan
 from gateway.race import race
 from gateway.routing import Place
@@ -22,6 +22,7 @@ from parley.errors import Failure, LimitReached
 from parley.leases import Lease
 from parley.providers.optional import opener, renewer
 from parley.state.retries import Retries
+from parley.state.scopes import Amounts
 from parley.state.vault import NotAdmitted, Vault
 
 _TOKEN_SECONDS = 1.0
@@ -51,6 +52,7 @@ class Relay:
     vault: Vault
     retries: Retries
     speeds: Speeds
+    limiter: Limiter
     attempts: int
     """Most attempts at upstreams per request, over all targets."""
     queue_seconds: float
@@ -106,7 +108,8 @@ class Relay:
                     effort.last.next = effort.last.failure.reason
                 attempt = tally.attempt(place.upstream.name, place.model)
                 try:
-                    lease = await self._lend(place, tried, effort)
+                    reserve, asked = await self.limiter.with_lease(place, asked)
+                    lease = await self._lend(place, tried, effort, reserve)
                 except Failure as refused:
                     if paid:
                         self.retries.helped()
@@ -134,35 +137,38 @@ class Relay:
         tally.withheld = True
         return False
 
-    async def _lend(self, place: Place, tried: set[str], effort: _Effort) -> Lease:
+    async def _lend(self, place: Place, tried: set[str], effort: _Effort, reserve: Amounts) -> Lease:
         permit = effort.permit
+        renewing = renewer(place.provider)
+
+        async def lend(admitted_as: str = "") -> Lease:
+            return await self.vault.lend(
+                place.upstream,
+                avoid=tried,
+                wait_until=effort.give_up,
+                renew=renewing.renew if renewing else None,
+                sessions=opener(place.provider) is not None,
+                admitted_as=admitted_as,
+                reserve=reserve,
+            )
+
         if permit is None:
-            return await self._lent(place, tried, effort.give_up)
+            return await lend()
         if permit.decided:
             await permit.granted()
-            return await self._lent(place, tried, effort.give_up)
+            return await lend()
         try:
-            lease = await self._lent(place, tried, effort.give_up, permit.id)
+            lease = await lend(permit.id)
         except NotAdmitted:
             await permit.granted()
-            return await self._lent(place, tried, effort.give_up)  # Redis lost what it knew in between
+            return await lend()  # Redis lost what it knew in between
         try:
             await permit.granted()
         except BaseException:
+            self.limiter.over(lease, 0, 0)
             self.vault.give_back(lease, None, aborted=True)
             raise
         return lease
-
-    async def _lent(self, place: Place, tried: set[str], give_up: float, admitted_as: str = "") -> Lease:
-        renewing = renewer(place.provider)
-        return await self.vault.lend(
-            place.upstream,
-            avoid=tried,
-            wait_until=give_up,
-            renew=renewing.renew if renewing else None,
-            sessions=opener(place.provider) is not None,
-            admitted_as=admitted_as,
-        )
 
     async def _speaks(self, trial: Trial, prompt: Prompt, tally: Tally, effort: _Effort) -> bool:
         """Whether the trial's place speaks. Raises Failure when it does not and no other could do better."""

@@ -59,8 +59,8 @@ async def shared(settings: Environment, replica: str, net: Net) -> AsyncIterator
         return configured
 
     live = Live(read, Revisions(line, seal), [settings.parley_config, settings.parley_model_config])
-    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length)
     admission = Admission(line, terms=terms)
+    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, admission=admission)
     guesses = Guesses(line, limit=settings.wrong_keys_per_minute)
     lists, meter, recent = ModelLists(line), Meter(line), Recent(line)
     fleet = Fleet(line, vault, lists, others=[admission, guesses])

@@ -51,7 +51,7 @@ class Trial:
         self.place = place
         self.lease = lease
         self.attempt = attempt
-        attempt.asked = monotonic()
+        attempt.asked, attempt.lease = monotonic(), lease
         self._going: set[int] = set()
         self._ended = False
         self._closing = False

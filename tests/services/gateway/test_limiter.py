@@ -56,7 +56,7 @@ async def permitted(catalog: Catalog, caller: Caller, prompt: Prompt) -> tuple[R
     reserving: Any = Reserving()
     directory = Directory(catalog, {"one": Able(), "short": Able()})
     tally = Tally("r", lambda _: None)
-    permit, prompt = await Limiter(reserving, 4096).ask(
+    permit, prompt = await Limiter(reserving, lambda: catalog.prices, 4096).ask(
         catalog, caller, directory.choices(prompt, caller), prompt, tally
     )
     assert tally.permit is permit

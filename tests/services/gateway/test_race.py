@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.accounting import Tally
+from gateway.limiter import Limiter
 from gateway.planning import Plan
 from gateway.relay import Relay
 from gateway.routing import Place
@@ -17,8 +18,12 @@ from parley.chat.events import Event, Events, Stop, Text
 from parley.chat.prompt import Prompt, User
 from parley.errors import CredentialRejected, Failure, Throttled, UpstreamBroken, UpstreamStalled
 from parley.leases import Credential, Lease
+from parley.prices import Prices
 
 Script = list[float | str | Failure]
+
+
+LIMITER: Any = Limiter(None, Prices, 4096)  # type: ignore[arg-type]  # no credential here has limits
 
 
 class Ledger:
@@ -78,7 +83,7 @@ class Race:
         self.plan = Plan([[[place] for place in places]])
 
     async def words(self) -> str:
-        relay = Relay(self.ledger, Unlimited(), Speeds(), attempts=1, queue_seconds=1)  # type: ignore[arg-type]
+        relay = Relay(self.ledger, Unlimited(), Speeds(), LIMITER, attempts=1, queue_seconds=1)  # type: ignore[arg-type]
         words = ""
         async with await relay.first_to_speak(self.plan, Prompt([User("?")]), self.tally) as trial:
             event: Event | None = trial.first

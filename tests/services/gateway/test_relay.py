@@ -10,6 +10,7 @@ import pytest
 
 from gateway import relay as module
 from gateway.accounting import Tally
+from gateway.limiter import Limiter
 from gateway.planning import Plan
 from gateway.relay import Relay
 from gateway.routing import Place
@@ -31,6 +32,9 @@ from parley.errors import (
     UpstreamBroken,
 )
 from parley.leases import Credential, Lease
+from parley.prices import Prices
+
+LIMITER: Any = Limiter(None, Prices, 4096)  # type: ignore[arg-type]  # no credential here has limits
 
 
 class Ledger:
@@ -98,7 +102,7 @@ class Scene:
         self.purse, self.speeds = Purse(tokens), Speeds()
         self.ledger = Ledger({})
         self.servers = servers
-        self.relay = Relay(self.ledger, self.purse, self.speeds, attempts, queue_seconds=1)  # type: ignore[arg-type]
+        self.relay = Relay(self.ledger, self.purse, self.speeds, LIMITER, attempts, queue_seconds=1)  # type: ignore[arg-type]
         self.tally = Tally("id", lambda _: None)
 
     def place(self, name: str, **facts: Any) -> Place:
