@@ -58,9 +58,10 @@ new-provider: ## a provider, its stand-in, its tests and its page, to begin with
 	@deploy/venv.sh test
 	@$(BIN)/python deploy/new_provider/make.py $(NAME)
 
-docs: ## write docs/upstreams.md anew from what providers declare
+docs: ## write anew what is generated of docs/ (upstreams, configuration), and config/parley.schema.json
 	@deploy/venv.sh test
 	$(BIN)/python deploy/upstreams.py
+	$(BIN)/python deploy/configuration.py
 
 lock: ## write the hashed lock files anew (needs uv)
 	requirements/lock.sh

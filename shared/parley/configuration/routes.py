@@ -41,12 +41,15 @@ def _spelt_out(value: object) -> object:
     return {"target": value} if isinstance(value, str) else value
 
 
+TargetOrText = Annotated[TargetEntry, BeforeValidator(_spelt_out, json_schema_input_type=str | TargetEntry)]
+
+
 class RouteFacts(BaseModel):
     """What a route is, but for its name: its targets, and whom of them to ask first."""
 
     model_config = STRICT
 
-    targets: Annotated[list[Annotated[TargetEntry, BeforeValidator(_spelt_out)]], Field(min_length=1)]
+    targets: Annotated[list[TargetOrText], Field(min_length=1)]
     """Who is asked: each `upstream/model`, or an object that says more of it."""
     strategy: Strategy = "failover"
     """Whom of the targets to ask first (docs/routes.md)."""

@@ -53,15 +53,19 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     """How questions are put, beyond what a prompt says."""
 
     prompt_template: str | None = None
+    """That an account's chat sessions get."""
     reasoning_effort: int = 65_000
     """Thinking tokens when the prompt names no effort, as the service's own page sends; 0: none."""
     system_prompt_inject: str | None = None
     """Said before the prompt's own instructions, in every question."""
     rag_type: str = "llm_only"
+    """Whether documents of the workspace are searched, and how; as the service names it."""
     max_cost: float | None = None
     """US dollars that one answer may cost; the service refuses what it estimates to be dearer."""
     willingness_to_pay: float = 1.0
+    """US dollars that a better answer may cost more, where the service chooses the model (its `cost_controls`)."""
     willingness_to_wait: float = 60.0
+    """Seconds that it may take longer, likewise."""
 
 
 def encode(prompt: Prompt, *, session: str, correlation: str, manner: Manner) -> str:

@@ -45,6 +45,7 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     betas: list[str] = []
     """Sent as `anthropic-beta`."""
     headers: dict[str, str] = {}
+    """Headers of your own, sent with every question."""
     max_tokens: int | None = None
     """Tokens that an answer may have when the caller does not say: the API must be told. None: by the model's name."""
     sampling: Literal["auto", "keep", "drop"] = "auto"

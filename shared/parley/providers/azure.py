@@ -35,6 +35,7 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     deployments: dict[str, str] = {}
     """Which deployment serves a model name; a name that is not here is taken for a deployment's own."""
     headers: dict[str, str] = {}
+    """Headers of your own, sent with every question."""
 
 
 class Azure:

@@ -35,6 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Settings of one upstream."""
 
     history: dialect.History = "transcript"
+    """Whether the whole conversation is told, or its last question only."""
     challenges: Literal["off", "library"] = "off"
     """`library`: cloudscraper may do what it does by itself; nothing is added to it."""
     probe: bool = False

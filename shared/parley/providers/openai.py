@@ -28,9 +28,13 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What an operator may say of such an upstream beyond its address and keys."""
 
     organization: str = ""
+    """Sent as `OpenAI-Organization`."""
     project: str = ""
+    """Sent as `OpenAI-Project`."""
     bill_to: str = ""
+    """Sent as `X-HF-Bill-To`: who pays at the Hugging Face router."""
     headers: dict[str, str] = {}
+    """Headers of your own, sent with every question."""
     features: list[Feature] | None = None
     """What this server honours, where its operator knows better than its row."""
 

@@ -25,8 +25,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     temporary: bool = True
     """Conversations in no list of the account; they are deleted afterwards in any case."""
     effort: Effort = "low"
+    """For requests that name none."""
     locale: str = "en-US"
+    """Of the browser that it looks like."""
     timezone: str = "UTC"
+    """The same, by its IANA name."""
     attach_over: Annotated[int, msgspec.Meta(ge=1000)] = 100_000
     """Letters above which a conversation is sent as an attached file."""
     recovery_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0

@@ -22,7 +22,9 @@ class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt of the service, and the model behind it if that matters."""
 
     promptId: str  # noqa: N815 - as the service and the replaced project write it
+    """The id of the prompt."""
     model: str = ""
+    """The service's name of the model; empty: the prompt's own."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,12 +37,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     discovery: bool = True
     """Whether the site's catalogue is looked at."""
     signature_mode: str = "dash-auth"
+    """How requests are signed (docs/upstreams/flowgpt.md)."""
     signature_learn: bool = True
     """Whether another mode is tried where the service refuses a signature."""
     context_mode: Context = "history"
+    """How earlier turns are told: with the question, in a conversation made for it, or both."""
     go_on: str = ""
     """What is asked where the last words of a conversation are not a user's; empty: that is refused."""
     nsfw: bool = False
+    """Whether the service may answer with adult content."""
     clean_characters: Annotated[int, msgspec.Meta(ge=0)] = 150
     """How far into an answer an analysis before it may reach; 0: nothing is taken off."""
     clean_strictly: bool = True
@@ -48,9 +53,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     site_url: str = ""
     """Where catalogue and renewals are; empty: the site, or the base URL where somebody else's was configured."""
     origin: str = SITE
+    """The page that requests say they come from."""
     api: Literal["v2", "v3"] = "v3"
     """The generation of the chat routes."""
     headers: dict[str, str] = {}
+    """Headers of your own, sent with every question."""
 
     def __post_init__(self) -> None:
         check(self.signature_mode)

@@ -25,20 +25,30 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A model of the operator's own, or what differs of a known one."""
 
     domain: str | None = None
+    """The vendor's name for it."""
     url: str | None = None
+    """Where it is, with its path."""
     patch_id: str | None = None
+    """Of a fine-tuned model: its resource id."""
     max_tokens: int | None = None
+    """Most tokens that an answer may have."""
     system: bool | None = None
+    """Whether it takes instructions."""
     functions: bool | None = None
+    """Whether it calls tools."""
     search: bool | None = None
+    """Whether it searches the web."""
     images: bool | None = None
+    """Whether it looks at images."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one upstream at the WebSocket API."""
 
     temperature: Temperature = "clamp"
+    """OpenAI's 0 to 2 in the vendor's 0 to 1: what is above is 1, or each is halved."""
     forced_tools: ForcedTools = "refuse"
+    """A `tool_choice` that forces a call, which the API does not know: refused, or the model decides."""
     versions: dict[str, Model] = {}
     """By the name that callers use: fine-tuned models, and known ones at another address."""
     image_hosts: frozenset[str] = frozenset()

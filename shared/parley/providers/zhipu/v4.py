@@ -32,7 +32,9 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     legacy_model: str = "glm-4-flash"
     """Who answers where a model of chatglm's days is asked for."""
     json_schema: Literal["refuse", "told"] = "refuse"
+    """JSON schemas, which the platform does not know: refused, or told to the model in words."""
     forced_tools: Literal["refuse", "auto"] = "refuse"
+    """A `tool_choice` that forces a call, which it does not know either: refused, or the model decides."""
 
 
 class Zhipu:
