@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -69,8 +68,7 @@ class Service:
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         route, work = self._find(request)
         key, auth = _credential(request)
-        fault = self.stage.fault(route, key)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, key))
         number = next(self._numbers)
         made = Visit(request, route, key or "", auth, number, f"req_{number:024d}", plan, {})
         made.headers |= {"request-id": made.id, "anthropic-organization-id": ORGANIZATION}
@@ -139,9 +137,8 @@ class Service:
 
     async def _chat(self, visit: Visit, content: bytes) -> web.StreamResponse:
         body = self._read(visit, content)
-        if (instead := visit.plan.replaced()) is not None:
-            headers = {**instead.headers, "Content-Type": instead.content_type}
-            return await self._deliver(visit, instead.status, headers, [(0.0, instead.body)])
+        if (instead := visit.plan.page()) is not None:
+            return await self._deliver(visit, instead.status, instead.head, [(0.0, instead.content)])
         made = answer.answer(body, self.settings, _report(visit, body), visit.number)
         bill = self.cache.bill(body, visit.key, answer.prompt_tokens(body), self.settings.cache_minimum)
         frame = shapes.Frame(
@@ -175,12 +172,8 @@ class Service:
 
     async def _unary(self, visit: Visit, frame: shapes.Frame, made: answer.Answer) -> web.StreamResponse:
         each = frame.piece_delay if made.pace is None else made.pace
-        try:
-            await asyncio.sleep(frame.first_delay + each * len(made.pieces))  # it takes as long as its tokens
-        except asyncio.CancelledError:
-            self._hung_up(visit)(sent=0)
-            raise
-        return await self._json(visit, shapes.message(frame, made))
+        wait = frame.first_delay + each * len(made.pieces)  # it takes as long as its tokens
+        return await self._json(visit, shapes.message(frame, made), wait)
 
     async def _count(self, visit: Visit, content: bytes) -> web.StreamResponse:
         body = self._read(visit, content, counting=True)
@@ -228,13 +221,20 @@ class Service:
 
     # --- on the way out ---
 
-    async def _json(self, visit: Visit, value: Any) -> web.StreamResponse:
-        return await self._deliver(visit, 200, {"Content-Type": JSON}, [(0.0, msgspec.json.encode(value))], "length")
+    async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
+        body = [(0.0, msgspec.json.encode(value))]
+        return await self._deliver(visit, 200, {"Content-Type": JSON}, body, "length", wait)
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: Body, framing: str = "chunked"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: Body,
+        framing: str = "chunked",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
-        how = visit.plan.delivery(framing)
+        how = visit.plan.delivery(framing, wait=wait)
         self.stage.counts[f"status:{status}"] += 1
         return await deliver(visit.request, status, visit.headers | headers, body, how, self._hung_up(visit))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable
@@ -71,8 +70,7 @@ class Service:
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         route, deployment = _found(request.method, request.raw_path.partition("?")[0])
         key = request.headers.get("api-key") or _bearer(request) or ""
-        fault = self.stage.fault(route, key)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, key))
         visit = Visit(request, route, key, next(self._numbers), plan, deployment, {})
         visit.headers = self._about(visit)
         with self.visits.of(key, request):
@@ -116,9 +114,8 @@ class Service:
         for refused in gates.unknown(body, date):
             raise refused
         rules.check({**plain, "model": model}, self.settings)
-        if (instead := visit.plan.replaced()) is not None:
-            headers = {**instead.headers, "Content-Type": instead.content_type}
-            return await self._deliver(visit, instead.status, headers, [(0.0, instead.body)])
+        if (instead := visit.plan.page()) is not None:
+            return await self._deliver(visit, instead.status, instead.head, [(0.0, instead.content)])
         choices = answer.answer(body, self.settings, _report(visit, body), visit.number)
         frame = self._frame(visit, body, model, choices)
         return await (self._stream if body.get("stream") else self._unary)(visit, frame, choices)
@@ -147,8 +144,8 @@ class Service:
         for name in visit.plan.names:
             if name in UNARY_TWISTS:
                 UNARY_TWISTS[name](completion, visit.plan.params)
-        await asyncio.sleep(frame.first_delay + frame.piece_delay * sum(len(one.pieces) for one in choices))
-        return await self._json(visit, filters.whole(completion, self.settings.filter))
+        wait = frame.first_delay + frame.piece_delay * sum(len(one.pieces) for one in choices)
+        return await self._json(visit, filters.whole(completion, self.settings.filter), wait)
 
     def _frame(self, visit: Visit, body: answer.Body, model: str, choices: list[answer.Answer]) -> shapes.Frame:
         settings, options = self.settings, body.get("stream_options") or {}
@@ -187,15 +184,21 @@ class Service:
         facts = {"key": visit.key, "method": request.method, "path": request.raw_path, "headers": headers, "body": body}
         self.stage.note(visit.route, **facts)
 
-    async def _json(self, visit: Visit, value: Any) -> web.StreamResponse:
+    async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
         headers = {"Content-Type": "application/json"}
-        return await self._deliver(visit, 200, headers, [(0.0, msgspec.json.encode(value))], framing="length")
+        return await self._deliver(visit, 200, headers, [(0.0, msgspec.json.encode(value))], "length", wait)
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: Body, framing: str = "chunked"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: Body,
+        framing: str = "chunked",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
         self.stage.counts[f"status:{status}"] += 1
-        how = visit.plan.delivery(framing)
+        how = visit.plan.delivery(framing, wait=wait)
         return await deliver(visit.request, status, visit.headers | headers, body, how, self._hung_up(visit))
 
     def _hung_up(self, visit: Visit) -> Callable[..., None]:

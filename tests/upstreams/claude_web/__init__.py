@@ -37,7 +37,7 @@ Faults (params in brackets); those of the first paragraph and `hang` strike any 
     no_message_stop, no_stop_reason, garbage_frame, not_object, unknown_events, limit_last, old_form, crlf, cr,
     comments, multi_line, last_unterminated, gzip
     hang, slow_first_byte (`seconds`), bytewise (`size`, `pause`), stall, reset, cut (`bytes` each, and `stored`: false
-    when the answer is lost, not finished without its reader)
+    when the answer is lost, not finished without its reader), close_delimited, fixed_length
     roll                    the reply renews the session key by Set-Cookie
 
 `stats()` has `conversations` {account: {created, deleted, live: [uuids]}}, `credentials` (visits), `again`: requests

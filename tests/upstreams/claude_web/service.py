@@ -12,8 +12,9 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from .. import directives
-from ..delivery import FOREVER, Body, Delivery, deliver
+from .. import directives, plan
+from ..delivery import FOREVER, Body, deliver
+from ..plan import deliveries
 from ..stage import Fault, Stage
 from ..visits import Visits
 from . import frames, rules
@@ -21,8 +22,14 @@ from .conversations import Conversation, Conversations, Message
 from .refusals import HTML, REFUSALS, Page, challenge, error, quota, refused, session_invalid
 from .settings import Settings, read_settings
 
-DELIVERIES = ("hang", "slow_first_byte", "bytewise", "stall", "reset", "cut", "gzip")
-NAMES = frozenset({*REFUSALS, *frames.TWISTS, *frames.SPELLINGS, *DELIVERIES, "already", "roll", "blank"})
+
+class Plan(plan.Plan):
+    """How an answer's bytes travel; a fault is of one kind only here."""
+
+    deliveries = deliveries(1500)
+
+
+NAMES = frozenset({*REFUSALS, *frames.TWISTS, *frames.SPELLINGS, *Plan.deliveries, "already", "roll", "blank"})
 
 _ANYWHERE = frozenset({*REFUSALS, "hang"})
 """What a fault that names no route does to calls that are no questions; the other faults are of answers."""
@@ -313,7 +320,7 @@ class Service:
 
         headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
         self.stage.counts["status:200"] += 1
-        how = _delivery(name, params)
+        how = Plan.of(visit.fault).delivery()
         done = await deliver(
             visit.request, 200, headers, self._paced(pieces, pace), how, on_hangup, set_cookies=visit.cookies
         )
@@ -337,9 +344,7 @@ class Service:
         def on_hangup(*, sent: int) -> None:
             self.stage.hung_up(account=visit.account, route=visit.route, conversation=visit.chat, sent=sent)
 
-        how = _delivery(visit.fault.name, visit.fault.params)
-        if page.status != 204:
-            how = msgspec.structs.replace(how, framing="length")
+        how = Plan.of(visit.fault).delivery("chunked" if page.status == 204 else "length")
         body: Body = [(0.0, page.text.encode())] if page.text else []
         return await deliver(visit.request, page.status, headers, body, how, on_hangup, visit.cookies)
 
@@ -374,22 +379,6 @@ def _wish(asked: rules.Question) -> directives.Wish:
 def _pace(asked: rules.Question, settings: Settings) -> float:
     pace = _wish(asked).pace
     return settings.piece_delay if pace is None else pace
-
-
-def _delivery(name: str, params: dict[str, Any]) -> Delivery:
-    facts: dict[str, Any] = {}
-    match name:
-        case "hang":
-            facts = {"before_head": params.get("seconds", FOREVER)}
-        case "slow_first_byte":
-            facts = {"after_head": params.get("seconds", 1.0)}
-        case "bytewise":
-            facts = {"piece": params.get("size", 1), "pause": params.get("pause", 0.0)}
-        case "stall" | "reset" | "cut":
-            facts = {f"{name}_after": params.get("bytes", 1500)}
-        case "gzip":
-            facts = {"gzip": True}
-    return msgspec.convert(facts, Delivery)
 
 
 def _json(told: Any, status: int = 200) -> Page:

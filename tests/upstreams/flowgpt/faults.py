@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-import msgspec
+from .. import plan
+from ..plan import Page, Params, deliveries, raw_bytes
 
-from ..delivery import FOREVER, Delivery
-
-Params = dict[str, Any]
 Lines = list[bytes]
 
 CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
@@ -33,15 +31,6 @@ JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
 CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
-
-
-class Page(msgspec.Struct):
-    """An answer that is no answer."""
-
-    status: int
-    content_type: str
-    text: str
-    headers: Mapping[str, str] = {}
 
 
 def refused(status: int, text: str, **more: Any) -> Page:
@@ -80,22 +69,13 @@ PAGES = {
 }
 
 
-def page(name: str, params: Params) -> Page:
-    """The page of this name; `params` may replace any part of it."""
-    made = PAGES[name]
-    headers = {**made.headers, **params.get("headers", {})}
-    if "retry_after" in params:
-        headers["Retry-After"] = str(params["retry_after"])
-    return Page(params.get("status", made.status), made.content_type, params.get("text", made.text), headers)
-
-
 def line(**facts: Any) -> bytes:
     """One line of an answer. Nothing is escaped that need not be, as the service does it."""
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _raw(_: Lines, params: Params) -> Lines:
-    return [bytes.fromhex(params["hex"]) if "hex" in params else params.get("text", "").encode()]
+    return [raw_bytes(params)]
 
 
 def _in_between(odd: Callable[[Params], bytes]) -> Callable[[Lines, Params], Lines]:
@@ -127,40 +107,19 @@ TWISTS: dict[str, Callable[[Lines, Params], Lines]] = {
     "half_line": lambda lines, _: [*lines, b'{"event":"text","da'],
 }
 
-DELIVERIES: dict[str, Callable[[Params], dict[str, Any]]] = {
-    "hang": lambda p: {"before_head": p.get("seconds", FOREVER)},
-    "slow_first_byte": lambda p: {"after_head": p.get("seconds", 1.0)},
-    "bytewise": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.0)},
-    "stall": lambda p: {"stall_after": p.get("bytes", 80)},
-    "reset": lambda p: {"reset_after": p.get("bytes", 80)},
-    "cut": lambda p: {"cut_after": p.get("bytes", 80)},
-    "gzip": lambda _: {"gzip": True},
-    "close_delimited": lambda _: {"framing": "close"},
-    "fixed_length": lambda _: {"framing": "length"},
-}
+DELIVERIES = deliveries(80)
 
 NAMES = frozenset({*PAGES, *TWISTS, *DELIVERIES, "revoke"})
 
 
-class Plan(msgspec.Struct):
-    """What goes wrong with one request; an empty plan is a healthy answer."""
+class Plan(plan.Plan):
+    """What goes wrong with one request."""
 
-    names: list[str] = []
-    params: Params = {}
-
-    def page(self) -> Page | None:
-        """The page to answer with instead."""
-        return next((page(name, self.params) for name in self.names if name in PAGES), None)
+    pages: ClassVar = {name: page.changed for name, page in PAGES.items()}
+    deliveries = DELIVERIES
 
     def lines(self, lines: Lines) -> Lines:
         """What becomes of the answer's lines."""
         for name in self.names:
             lines = TWISTS[name](lines, self.params) if name in TWISTS else lines
         return lines
-
-    def delivery(self, framing: str) -> Delivery:
-        """How the bytes travel, `framing` unless a fault says otherwise."""
-        facts: dict[str, Any] = {"framing": framing}
-        for name in self.names:
-            facts |= DELIVERIES[name](self.params) if name in DELIVERIES else {}
-        return msgspec.convert(facts, Delivery)

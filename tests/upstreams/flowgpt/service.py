@@ -15,11 +15,12 @@ from aiohttp import web
 
 from .. import directives
 from ..delivery import Body, deliver
+from ..plan import Page
 from ..stage import Stage
 from ..visits import Visits
 from . import rules, signing
 from .accounts import LOGIN, Accounts
-from .faults import JSON, NAMES, Page, Plan, line, page, refused
+from .faults import JSON, NAMES, PAGES, Plan, line, refused
 from .settings import Settings, read_settings
 
 Work = Callable[["Visit"], Awaitable[web.StreamResponse]]
@@ -78,8 +79,7 @@ class Service:
         route, work = self._find(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         account = self.accounts.owner(headers.get("authorization", ""))
-        fault = self.stage.fault(route, account)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, account))
         with self.visits.of(account, request):
             visit = Visit(request, route, headers, await request.read(), account, plan)
             self._record(visit)
@@ -137,7 +137,7 @@ class Service:
 
     def _prompt(self, body: dict[str, Any]) -> Page | None:
         known = body["promptId"] in self.settings.prompts or body["promptId"].startswith("model-")
-        return None if known else page("prompt_gone", {})
+        return None if known else PAGES["prompt_gone"]
 
     # --- what it does -------------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Service:
             if conversation is None or (conversation.account, conversation.prompt) != (visit.account, body["promptId"]):
                 if conversation is not None and conversation.account != visit.account:
                     self.accounts.leak("conversation", accounts=[visit.account, conversation.account])
-                return await self._page(visit, page("conversation_gone", {}))
+                return await self._page(visit, PAGES["conversation_gone"])
             told = conversation.messages
         self.accounts.answered(visit.account, visit.authorization, self.settings)
         return await self._answer(visit, body, told)
@@ -172,10 +172,10 @@ class Service:
         wrong = rules.wrong_headers(visit.headers) or wrong
         device = visit.headers.get("x-flow-device-id", "")
         if not settings.guests or visit.authorization != "Bearer null":
-            return await self._page(visit, page("unauthorized", {}))
+            return await self._page(visit, PAGES["unauthorized"])
         self.guests[address] += 1
         if settings.guest_limit is not None and self.guests[address] > settings.guest_limit:
-            return await self._page(visit, page("rate_limit_ip_text", {}))
+            return await self._page(visit, PAGES["rate_limit_ip_text"])
         if wrong or not (device.startswith("f-") and len(device) == 21):
             return await self._page(visit, refused(400, wrong or "x-flow-device-id is not a guest's"))
         self.accounts.seen("guest", device)
@@ -196,7 +196,7 @@ class Service:
     async def _refresh(self, visit: Visit) -> web.StreamResponse:
         fresh = self.accounts.refreshed(visit.request.cookies.get(LOGIN, ""), self.settings)
         if fresh is None:
-            return await self._page(visit, page("unauthorized", {}))
+            return await self._page(visit, PAGES["unauthorized"])
         made, cookies = fresh
         self.stage.counts["renewals"] += 1
         return await self._page(visit, Page(200, JSON, json.dumps({"data": {"encodedToken": made}})), cookies)
@@ -265,8 +265,7 @@ class Service:
             yield wait if at else settings.first_delay, b"".join(lines[at : at + settings.lines_per_write])
 
     async def _page(self, visit: Visit, told: Page, set_cookies: Sequence[str] = ()) -> web.StreamResponse:
-        headers = {**told.headers, "Content-Type": told.content_type}
-        return await self._deliver(visit, told.status, headers, [(0.0, told.text.encode())], "length", set_cookies)
+        return await self._deliver(visit, told.status, told.head, [(0.0, told.content)], "length", set_cookies)
 
     async def _deliver(
         self,

@@ -58,5 +58,6 @@ How a stream is written:
 
 How bytes travel:
     bytewise (`size` 1, `pause` 0), reset (`bytes` 200: RST after so many), cut (`bytes`: FIN, no terminal chunk),
-    stall (`bytes`), hang (`seconds`; nothing at all), slow_first_byte (`seconds` after the head), gzip, close_delimited
+    stall (`bytes`), hang (`seconds`; nothing at all), slow_first_byte (`seconds` after the head), gzip,
+    close_delimited, fixed_length
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 from collections.abc import Awaitable, Callable
@@ -121,8 +120,7 @@ class Service:
                 route, work = "models", self._compatible_models
             elif request.method == "GET" and place.startswith("models/"):
                 route, model, work = "model", place.rpartition("/")[2], self._compatible_models
-        fault = self.stage.fault(route, key)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, key))
         return Visit(request, route, version, model, method, key, next(self._numbers), plan, asked), work
 
     def _record(self, visit: Visit, content: bytes) -> None:
@@ -171,9 +169,8 @@ class Service:
         if (tokens := answer.prompt_tokens(body)) > settings.context:
             told = f"({tokens}) exceeds the maximum number of tokens allowed ({settings.context})."
             raise refusal("context_length", {"message": f"The input token count {told}"})
-        if (instead := visit.plan.replaced()) is not None:
-            headers = {**instead.headers, "Content-Type": instead.content_type}
-            return await self._deliver(visit, instead.status, headers, [(0.0, instead.body)])
+        if (instead := visit.plan.page()) is not None:
+            return await self._deliver(visit, instead.status, instead.head, [(0.0, instead.content)])
         report = self._report(visit, content, body)
         said = answer.candidates(body, model, settings, report)
         frame = self._frame(visit, body, model)
@@ -191,15 +188,10 @@ class Service:
     async def _unary(self, visit: Visit, frame: shapes.Frame, said: list[answer.Candidate]) -> web.StreamResponse:
         pieces = sum(len(one.pieces) for one in said)
         pace = next((one.pace for one in said if one.pace is not None), frame.piece_delay)
-        try:
-            await asyncio.sleep(frame.first_delay + pace * pieces)  # a unary answer takes as long as its tokens
-        except asyncio.CancelledError:
-            self._hung_up(visit)(sent=0)
-            raise
         frames = self._twisted(visit, [(0.0, shapes.whole(frame, said))])
         if isinstance(last := frames[-1][1], dict) and "error" in last:
             raise refusal(visit.plan.params.get("error", "overloaded"), {})
-        return await self._json(visit, last)
+        return await self._json(visit, last, frame.first_delay + pace * pieces)  # it takes as long as its tokens
 
     def _frame(self, visit: Visit, body: reading.Body, model: Model) -> shapes.Frame:
         settings, config = self.settings, body.get("generationConfig") or {}
@@ -257,10 +249,8 @@ class Service:
         model = self._known(visit, "generateContent")
         body = reading.read(msgspec.json.encode(compatible.native(asked)), reading.GENERATE)
         rules.check(body, visit.model, model, self.settings, self.settings.keys[visit.key or ""])
-        if (instead := visit.plan.replaced()) is not None:
-            return await self._deliver(
-                visit, instead.status, {"Content-Type": instead.content_type}, [(0.0, instead.body)]
-            )
+        if (instead := visit.plan.page()) is not None:
+            return await self._deliver(visit, instead.status, instead.head, [(0.0, instead.content)])
         said = answer.candidates(body, model, self.settings, self._report(visit, content, body))
         frame = self._frame(visit, body, model)
         if not asked.get("stream"):
@@ -298,10 +288,9 @@ class Service:
             status=404, text="<html><title>Error 404 (Not Found)!!1</title></html>", content_type="text/html"
         )
 
-    async def _json(self, visit: Visit, value: Any) -> web.StreamResponse:
-        return await self._deliver(
-            visit, 200, {"Content-Type": JSON}, [(0.0, msgspec.json.encode(value))], framing="length"
-        )
+    async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
+        body = [(0.0, msgspec.json.encode(value))]
+        return await self._deliver(visit, 200, {"Content-Type": JSON}, body, framing="length", wait=wait)
 
     async def _send(self, visit: Visit, kind: str, written: framing.Written) -> web.StreamResponse:
         return await self._deliver(
@@ -309,10 +298,17 @@ class Service:
         )
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: Body, *, framing: str = "chunked"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: Body,
+        *,
+        framing: str = "chunked",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
         self.stage.counts[f"status:{status}"] += 1
-        how = visit.plan.delivery(framing)
+        how = visit.plan.delivery(framing, wait=wait)
         return await deliver(visit.request, status, headers, body, how, self._hung_up(visit))
 
     def _hung_up(self, visit: Visit) -> Callable[..., None]:

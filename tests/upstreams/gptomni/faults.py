@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import ClassVar
 
-import msgspec
-
-from ..delivery import FOREVER, Delivery
-
-Params = dict[str, Any]
+from .. import plan
+from ..plan import Page, Params, deliveries, raw_bytes
 
 LOGIN_PAGE = """<!DOCTYPE html>
 <html lang="zh"><head><title>Sign in</title></head><body><form action="/api/auth/signin"></form></body></html>
@@ -30,15 +27,6 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
 CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
-
-
-class Page(msgspec.Struct):
-    """An answer that is no answer."""
-
-    status: int
-    content_type: str
-    text: str
-    headers: Mapping[str, str] = {}
 
 
 PAGES = {
@@ -73,19 +61,8 @@ BAD_COOKIE = {
 }
 
 
-def page(name: str, params: Params) -> Page:
-    """The page of this name; `params` may replace any part of it."""
-    made = PAGES[name]
-    headers = {**made.headers, **params.get("headers", {})}
-    if "retry_after" in params:
-        headers["Retry-After"] = str(params["retry_after"])
-    if "location" in params:
-        headers["Location"] = params["location"]
-    return Page(params.get("status", made.status), made.content_type, params.get("text", made.text), headers)
-
-
 def _raw(_: bytes, params: Params) -> bytes:
-    return bytes.fromhex(params["hex"]) if "hex" in params else params.get("text", "").encode()
+    return raw_bytes(params)
 
 
 def _in_the_middle(odd: bytes) -> Callable[[bytes, Params], bytes]:
@@ -106,31 +83,19 @@ TEXTS: dict[str, Callable[[bytes, Params], bytes]] = {
 
 HEADERS: dict[str, str] = {"no_content_type": "", "event_stream_type": "text/event-stream"}
 
-DELIVERIES: dict[str, Callable[[Params], dict[str, Any]]] = {
-    "hang": lambda p: {"before_head": p.get("seconds", FOREVER)},
-    "slow_first_byte": lambda p: {"after_head": p.get("seconds", 1.0)},
+DELIVERIES = {
+    **deliveries(12),
     "slow_drip": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.05)},
-    "bytewise": lambda p: {"piece": p.get("size", 1), "pause": p.get("pause", 0.0)},
-    "stall": lambda p: {"stall_after": p.get("bytes", 12)},
-    "reset": lambda p: {"reset_after": p.get("bytes", 12)},
-    "cut": lambda p: {"cut_after": p.get("bytes", 12)},
-    "gzip": lambda _: {"gzip": True},
-    "close_delimited": lambda _: {"framing": "close"},
-    "fixed_length": lambda _: {"framing": "length"},
 }
 
 NAMES = frozenset({*PAGES, *TEXTS, *HEADERS, *DELIVERIES, "roll"})
 
 
-class Plan(msgspec.Struct):
-    """What goes wrong with one request; an empty plan is a healthy answer."""
+class Plan(plan.Plan):
+    """What goes wrong with one request."""
 
-    names: list[str] = []
-    params: Params = {}
-
-    def page(self) -> Page | None:
-        """The page to answer with instead."""
-        return next((page(name, self.params) for name in self.names if name in PAGES), None)
+    pages: ClassVar = {name: page.changed for name, page in PAGES.items()}
+    deliveries = DELIVERIES
 
     def text(self, body: bytes) -> bytes:
         """What becomes of the answer's bytes."""
@@ -141,10 +106,3 @@ class Plan(msgspec.Struct):
     def content_type(self, right: str) -> str:
         """What the answer is declared as."""
         return next((HEADERS[name] for name in self.names if name in HEADERS), right)
-
-    def delivery(self, framing: str) -> Delivery:
-        """How the bytes travel, `framing` unless a fault says otherwise."""
-        facts: dict[str, Any] = {"framing": framing}
-        for name in self.names:
-            facts |= DELIVERIES[name](self.params) if name in DELIVERIES else {}
-        return msgspec.convert(facts, Delivery)

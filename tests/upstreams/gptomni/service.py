@@ -12,10 +12,11 @@ from aiohttp import web
 
 from .. import directives
 from ..delivery import Body, deliver
+from ..plan import Page
 from ..stage import Stage
 from ..visits import Visits
 from .accounts import Accounts, cookies_of, tokens_of
-from .faults import BAD_COOKIE, HTML, JSON, LOGIN_PAGE, NAMES, Page, Plan, page
+from .faults import BAD_COOKIE, HTML, JSON, LOGIN_PAGE, NAMES, PAGES, Plan
 from .settings import Settings, read_settings
 
 
@@ -65,8 +66,7 @@ class Service:
         cookie = request.headers.get("cookie", "")
         tokens = tokens_of(cookie)
         account = self.accounts.owner(tokens[-1]) if tokens else ""
-        fault = self.stage.fault(route, account)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, account))
         visit = Visit(request, route, cookie, account, plan, [])
         with self.visits.of(account, request):
             content = await request.read()
@@ -107,14 +107,16 @@ class Service:
         settings = self.settings
         account = self.accounts.admitted(visit.cookie, settings)
         if account is None:
-            return await self._page(visit, page(BAD_COOKIE[settings.bad_cookie], {}))
+            return await self._page(visit, PAGES[BAD_COOKIE[settings.bad_cookie]])
         if settings.strict and visit.request.content_type != "text/plain":
             return await self._page(visit, Page(415, JSON, '{"error":"Unsupported Media Type"}'))
         prompt = _prompt(content, settings.strict)
         if prompt is None:
-            return await self._page(visit, page("bad_request", {}))
+            return await self._page(visit, PAGES["bad_request"])
         if settings.rate is not None and self.visits.since(account, settings.rate.seconds) > settings.rate.requests:
-            return await self._page(visit, page("rate_limit", {"retry_after": max(1, round(settings.rate.seconds))}))
+            return await self._page(
+                visit, PAGES["rate_limit"].changed({"retry_after": max(1, round(settings.rate.seconds))})
+            )
         if self.accounts.answered(account, settings) or "roll" in visit.plan.names:
             visit.set_cookies = self.accounts.renew(account)
         wish = directives.read_transcript(prompt)
@@ -157,10 +159,10 @@ class Service:
         return await self._page(visit, Page(404, HTML, "<!DOCTYPE html><html><title>404</title></html>"))
 
     async def _page(self, visit: Visit, told: Page) -> web.StreamResponse:
-        headers = dict(told.headers) | ({"Content-Type": told.content_type} if told.content_type else {})
+        headers = told.head
         if headers.get("Location", "").startswith("/") and visit.account:
             headers["Location"] += f"?emu-for={visit.account}"  # whoever follows should still be the same account
-        body = [(0.0, told.text.encode())]
+        body = [(0.0, told.content)]
         return await self._deliver(visit, told.status, headers, body, "length")
 
     async def _deliver(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
 from collections import Counter
@@ -85,9 +84,8 @@ class Service:
         route, work = self._find(request.method, path)
         key = _bearer(request)
         number = next(self._numbers)
-        made = Visit(
-            request, route, key or "", number, _request_id(number, settings), self._plan(route, key), settings, path, {}
-        )
+        plan = Plan.of(self.stage.fault(route, key))
+        made = Visit(request, route, key or "", number, _request_id(number, settings), plan, settings, path, {})
         made.headers["x-request-id"] = made.id
         with self.visits.of(made.key, request):
             try:
@@ -114,10 +112,6 @@ class Service:
         if path.startswith("/v1/models/") and method == "GET":
             return "model", self._model
         return "unknown", self._unknown
-
-    def _plan(self, route: str, key: str | None) -> Plan:
-        fault = self.stage.fault(route, key)
-        return Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
 
     def _record(self, visit: Visit, content: bytes) -> None:
         request = visit.request
@@ -164,9 +158,8 @@ class Service:
         elif not isinstance(body.get("messages"), list) or not isinstance(body.get("model"), str):
             raise refusal("missing_required_parameter", {})
         model = self._answering_model(visit, body["model"])
-        if (instead := visit.plan.replaced()) is not None:
-            headers = {**instead.headers, "Content-Type": instead.content_type}
-            return await self._deliver(visit, instead.status, headers, [(0.0, instead.body)])
+        if (instead := visit.plan.page()) is not None:
+            return await self._deliver(visit, instead.status, instead.head, [(0.0, instead.content)])
         choices = answer.answer(body, visit.settings, _report(visit, body), visit.number)
         frame = self._frame(visit, body, model, choices)
         visit.headers |= _limits(visit.settings)
@@ -205,13 +198,9 @@ class Service:
                 UNARY_TWISTS[name](whole, visit.plan.params)
         pieces = sum(len(one.pieces) for one in choices)
         paced = any(one.pace for one in choices)
+        # A unary answer takes as long as its tokens.
         wait = frame.first_delay + (sum(one.pace or 0.0 for one in choices) if paced else frame.piece_delay) * pieces
-        try:
-            await asyncio.sleep(wait)  # a unary answer takes as long as its tokens
-        except asyncio.CancelledError:
-            self._hung_up(visit)(sent=0)
-            raise
-        return await self._json(visit, whole)
+        return await self._json(visit, whole, wait)
 
     async def _models(self, visit: Visit, _: bytes) -> web.StreamResponse:
         return await self._json(visit, {"object": "list", "data": list(_listed(visit.settings).values())})
@@ -260,9 +249,9 @@ class Service:
         )
         return lookalikes.framed(visit.accent, frame) if visit.accent else frame
 
-    async def _json(self, visit: Visit, value: Any) -> web.StreamResponse:
+    async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
         headers = {"Content-Type": self._type(visit, JSON)}
-        return await self._deliver(visit, 200, headers, [(0.0, msgspec.json.encode(value))], framing="length")
+        return await self._deliver(visit, 200, headers, [(0.0, msgspec.json.encode(value))], "length", wait)
 
     async def _refuse(self, visit: Visit, refused: Refused) -> web.StreamResponse:
         kind, content = refused.content()
@@ -270,9 +259,15 @@ class Service:
         return await self._deliver(visit, refused.status, headers, [(0.0, content)], framing="length")
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: Body, framing: str = "chunked"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: Body,
+        framing: str = "chunked",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
-        how = visit.plan.delivery(framing)
+        how = visit.plan.delivery(framing, wait=wait)
         self.stage.counts[f"status:{status}"] += 1
         return await deliver(visit.request, status, visit.headers | headers, body, how, self._hung_up(visit))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 from collections.abc import Awaitable, Callable
@@ -85,8 +84,7 @@ class Service:
             visit.caller = admit(request, self.settings)
         except Refused as problem:
             refused = problem
-        if (fault := self.stage.fault(route, visit.caller.key)) is not None:
-            visit.plan = Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        visit.plan = Plan.of(self.stage.fault(route, visit.caller.key))
         with self.visits.of(visit.caller.key, request):
             try:
                 content = await request.read()
@@ -94,9 +92,8 @@ class Service:
                 if refused is not None:
                     raise refused
                 visit.plan.raise_refusal()
-                if (instead := visit.plan.replaced()) is not None:
-                    headers = {**instead.headers, "Content-Type": instead.content_type}
-                    return await self._deliver(visit, instead.status, headers, instead.body, "chunked")
+                if (instead := visit.plan.page()) is not None:
+                    return await self._deliver(visit, instead.status, instead.head, instead.content, "chunked")
                 return await work(visit, content)
             except Refused as problem:
                 return await self._deliver(visit, problem.status, problem.headers, problem.body)
@@ -240,22 +237,28 @@ class Service:
             if name in table:
                 changed = table[name](changed, visit.plan.params)
         pace = self.settings.piece_delay if said.pace is None else said.pace
-        try:
-            await asyncio.sleep(self.settings.first_delay + pace * len(said.pieces))  # as long as its tokens take
-        except asyncio.CancelledError:
-            self._hung_up(visit)(sent=0)
-            raise
-        return await self._json(visit, changed[0][1], _limits(self.settings))
+        wait = self.settings.first_delay + pace * len(said.pieces)  # as long as its tokens take
+        return await self._json(visit, changed[0][1], _limits(self.settings), wait)
 
-    async def _json(self, visit: Visit, value: Any, headers: dict[str, str] | None = None) -> web.StreamResponse:
-        return await self._deliver(visit, 200, {**(headers or {}), "Content-Type": JSON}, msgspec.json.encode(value))
+    async def _json(
+        self, visit: Visit, value: Any, headers: dict[str, str] | None = None, wait: float = 0.0
+    ) -> web.StreamResponse:
+        head = {**(headers or {}), "Content-Type": JSON}
+        return await self._deliver(visit, 200, head, msgspec.json.encode(value), wait=wait)
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: bytes | Body, framing: str = "length"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: bytes | Body,
+        framing: str = "length",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
         pieces: Body = [(0.0, body)] if isinstance(body, bytes) else body
         self.stage.counts[f"status:{status}"] += 1
-        return await deliver(visit.request, status, headers, pieces, visit.plan.delivery(framing), self._hung_up(visit))
+        how = visit.plan.delivery(framing, wait=wait)
+        return await deliver(visit.request, status, headers, pieces, how, self._hung_up(visit))
 
     def _hung_up(self, visit: Visit) -> Callable[..., None]:
         return lambda *, sent: self.stage.hung_up(key=visit.caller.key, route=visit.route, sent=sent)

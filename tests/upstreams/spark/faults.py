@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
-from ..delivery import FOREVER
+from .. import plan
+from ..plan import deliveries
 from .signature import WORDS
 
 HANDSHAKE = (*WORDS, "refuse", "slow", "hang", "reset")
@@ -44,11 +45,13 @@ HTTP = (
 )
 NAMES = frozenset({*HANDSHAKE, *ENDS, *TWISTS, *HTTP})
 
-DELIVERIES: dict[str, Any] = {
-    "bytewise": lambda p: {"piece": p.get("size", 1)},
-    "cut_bytes": lambda p: {"cut_after": p.get("bytes", 200)},
-    "reset_bytes": lambda p: {"reset_after": p.get("bytes", 200)},
-    "stall_bytes": lambda p: {"stall_after": p.get("bytes", 200)},
-    "hang": lambda p: {"before_head": p.get("seconds", FOREVER)},
-    "gzip": lambda _: {"gzip": True},
-}
+_ALL = deliveries()
+
+
+class Plan(plan.Plan):
+    """What goes wrong with one request."""
+
+    deliveries: ClassVar = {
+        **{name: _ALL[name] for name in ("bytewise", "hang", "gzip")},
+        **{f"{name}_bytes": _ALL[name] for name in ("cut", "reset", "stall")},
+    }

@@ -6,15 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from ..delivery import Delivery, deliver
+from ..delivery import deliver
 from ..stage import Fault
 from . import rules
 from .answer import Answer, answer, usage
 from .desk import Desk
-from .faults import DELIVERIES, ENDS, HTTP, TWISTS
+from .faults import ENDS, HTTP, TWISTS, Plan
 
 Body = dict[str, Any]
 SSE = "text/event-stream"
@@ -173,16 +172,13 @@ class _Turn:
         self, status: int, headers: dict[str, str], body: list[tuple[float, bytes]]
     ) -> web.StreamResponse:
         """Write it as the fault says."""
-        facts = (
-            DELIVERIES[self._fault.name](self._fault.params) if self._fault and self._fault.name in DELIVERIES else {}
-        )
         self._desk.stage.counts[f"status:{status}"] += 1
         return await deliver(
             self._request,
             status,
             headers,
             body,
-            msgspec.convert(facts, Delivery),
+            Plan.of(self._fault).delivery(),
             lambda *, sent: self._desk.stage.hung_up(credential=self._who, route="chat", sent=sent),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from aiohttp import web
 
 from ..delivery import Body, deliver
 from ..openai import answer, frames
+from ..plan import Page
 from ..stage import Stage
 from ..visits import Visits
 from . import rules, shapes, v3
@@ -81,8 +81,7 @@ class Service:
             caller = admit(request.headers.get("authorization"), self.settings, v3=old)
         except Refused as problem:
             refused = problem
-        fault = self.stage.fault(route, caller.key)
-        plan = Plan() if fault is None else Plan([fault.name, *fault.params.get("also", [])], fault.params)
+        plan = Plan.of(self.stage.fault(route, caller.key))
         number = next(self._numbers)
         visit = Visit(request, route, number, caller, plan, old, {"x-log-id": f"log{number:08d}"}, what)
         with self.visits.of(caller.key, request):
@@ -135,7 +134,7 @@ class Service:
 
     async def _chat(self, visit: Visit, content: bytes) -> web.StreamResponse:
         body, said, frame = self._answered(visit, content)
-        if (instead := visit.plan.replaced()) is not None:
+        if (instead := visit.plan.page()) is not None:
             return await self._instead(visit, instead)
         if not body.get("stream"):
             whole = self._whole(visit, said, frame)
@@ -223,7 +222,7 @@ class Service:
             rules.check_v3(body)
         asked = {"messages": body["prompt"]}
         (said,) = answer.answer(asked, settings, _report(visit, body), visit.number)  # type: ignore[arg-type]
-        if (instead := visit.plan.replaced()) is not None:
+        if (instead := visit.plan.page()) is not None:
             return await self._instead(visit, instead)
         task, request_id = f"{7500 + visit.number}", body.get("request_id", f"r{visit.number}")
         usage = v3.bill(answer.prompt_tokens(asked), said)
@@ -252,27 +251,28 @@ class Service:
 
     async def _unary(self, visit: Visit, said: answer.Answer, whole: dict[str, Any]) -> web.StreamResponse:
         pace = self.settings.piece_delay if said.pace is None else said.pace
-        try:
-            await asyncio.sleep(self.settings.first_delay + pace * len(said.pieces))  # as long as its tokens take
-        except asyncio.CancelledError:
-            self._hung_up(visit)(sent=0)
-            raise
-        return await self._json(visit, whole)
+        return await self._json(visit, whole, self.settings.first_delay + pace * len(said.pieces))
 
-    async def _instead(self, visit: Visit, instead: Any) -> web.StreamResponse:
-        headers = {**instead.headers, "Content-Type": instead.content_type}
-        return await self._deliver(visit, instead.status, headers, instead.body, "chunked")
+    async def _instead(self, visit: Visit, instead: Page) -> web.StreamResponse:
+        return await self._deliver(visit, instead.status, instead.head, instead.content, "chunked")
 
-    async def _json(self, visit: Visit, value: Any) -> web.StreamResponse:
-        return await self._deliver(visit, 200, {"Content-Type": JSON}, msgspec.json.encode(value))
+    async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
+        return await self._deliver(visit, 200, {"Content-Type": JSON}, msgspec.json.encode(value), wait=wait)
 
     async def _deliver(
-        self, visit: Visit, status: int, headers: dict[str, str], body: bytes | Body, framing: str = "length"
+        self,
+        visit: Visit,
+        status: int,
+        headers: dict[str, str],
+        body: bytes | Body,
+        framing: str = "length",
+        wait: float = 0.0,
     ) -> web.StreamResponse:
         pieces: Body = [(0.0, body)] if isinstance(body, bytes) else body
         said = {"Date": formatdate(self.settings.now, usegmt=True), **visit.headers, **headers}
         self.stage.counts[f"status:{status}"] += 1
-        return await deliver(visit.request, status, said, pieces, visit.plan.delivery(framing), self._hung_up(visit))
+        how = visit.plan.delivery(framing, wait=wait)
+        return await deliver(visit.request, status, said, pieces, how, self._hung_up(visit))
 
     def _hung_up(self, visit: Visit) -> Callable[..., None]:
         return lambda *, sent: self.stage.hung_up(key=visit.caller.key, route=visit.route, sent=sent)

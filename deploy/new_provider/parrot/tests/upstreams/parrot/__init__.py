@@ -13,5 +13,5 @@ Faults; routes `chat`, `voices`; the credential is the key:
 
     unauthorized (401), rate_limit (429; `retry_after`), server_error (500), raw (`status`, `text`, `content_type`)
     no_words, never_done, garbage
-    bytewise (`size` 1), reset, cut, stall (`bytes` 100), hang (`seconds`)
+    bytewise (`size` 1), reset, cut, stall (`bytes` 200), hang (`seconds`)
 """

@@ -9,7 +9,8 @@ import msgspec
 from aiohttp import web
 
 from .. import directives
-from ..delivery import FOREVER, Body, Delivery, deliver
+from ..delivery import Body, Delivery, deliver
+from ..plan import Plan
 from ..stage import Fault, Stage
 from ..visits import Visits
 
@@ -80,7 +81,8 @@ class Service:
             report = json.dumps({"body": body, "headers": headers, "key": key}, ensure_ascii=False)
             lines = self._lines(report if wish.report else wish.text or "", wish.pace, fault.name if fault else "")
             kind = {"Content-Type": "application/x-ndjson"}
-            return await deliver(request, 200, kind, lines, _delivery(fault), lambda **at: self._hung_up(key, at))
+            how = Plan.of(fault).delivery()
+            return await deliver(request, 200, kind, lines, how, lambda **at: self._hung_up(key, at))
 
     def _comes(self, request: web.Request, route: str) -> tuple[str, Fault | None]:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -123,19 +125,3 @@ class Service:
 
 def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
-
-
-def _delivery(fault: Fault | None) -> Delivery:
-    params = fault.params if fault else {}
-    match fault.name if fault else "":
-        case "bytewise":
-            return Delivery(piece=params.get("size", 1))
-        case "reset":
-            return Delivery(reset_after=params.get("bytes", 100))
-        case "cut":
-            return Delivery(cut_after=params.get("bytes", 100))
-        case "stall":
-            return Delivery(stall_after=params.get("bytes", 100))
-        case "hang":
-            return Delivery(before_head=params.get("seconds", FOREVER))
-    return Delivery()
