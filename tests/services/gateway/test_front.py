@@ -108,7 +108,8 @@ def test_it_knows_which_reader_has_left_and_forgets_old_ones(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with client.stream("GET", PATH, params={"pieces": "2", "pause_ms": "60000"}, headers={TRIAL: "left"}) as answer:
-        next(answer.iter_raw())
+        pieces = answer.iter_raw()  # kept: it hangs up when it is forgotten
+        next(pieces)
         here = reflection(client.get(PATH, params={"about": "left"})).about
         assert here is not None
         assert (here.arrivals, here.hung_up) == (1, False)
@@ -123,8 +124,8 @@ def test_streams_at_a_time_are_few(client: httpx.Client, monkeypatch: pytest.Mon
     monkeypatch.setattr(front, "_MOST_STREAMS", 2)
     params = {"pieces": "2", "pause_ms": "60000"}
     with contextlib.ExitStack() as stack:
-        for _ in range(2):
-            next(stack.enter_context(client.stream("GET", PATH, params=params)).iter_raw())
+        streams = [stack.enter_context(client.stream("GET", PATH, params=params)).iter_raw() for _ in range(2)]
+        assert all(next(pieces) for pieces in streams)
         assert client.get(PATH, params=params).status_code == 429
     until(lambda: client.get(PATH, params={"pieces": "1"}).status_code == 200)
 
