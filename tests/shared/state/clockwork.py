@@ -30,10 +30,12 @@ class Clockwork:
     def move(self, milliseconds: int) -> None:
         self.now += milliseconds
 
-    def run(self, what: script.Script, *arguments: Any) -> Any:
-        return self.runs(what, [arguments])[0][1]
+    def run(self, what: script.Script, *arguments: Any, prefix: str = keys.LIMITS) -> Any:
+        return self.runs(what, [arguments], prefix=prefix)[0][1]
 
-    def runs(self, what: script.Script, calls: Iterable[Sequence[Any]], step: int = 0) -> list[tuple[int, Any]]:
+    def runs(
+        self, what: script.Script, calls: Iterable[Sequence[Any]], step: int = 0, prefix: str = keys.LIMITS
+    ) -> list[tuple[int, Any]]:
         """Run a script again and again, `step` milliseconds apart; returns each moment and reply.
 
         Each call comes at another microsecond.
@@ -43,7 +45,7 @@ class Clockwork:
             self._step = (self._step + 20) % 1000
             pipe.delete("clock")
             pipe.rpush("clock", self.now // 1000, self.now % 1000 * 1000 + self._step)
-            pipe.evalsha(self._loaded(what), 1, keys.LIMITS, *arguments)
+            pipe.evalsha(self._loaded(what), 1, prefix, *arguments)
             moments.append(self.now)
             self.now += step
         return list(zip(moments, pipe.execute()[2::3], strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from parley.catalog import Limits
+from parley.errors import QueueFull
+from parley.state.scopes import Amounts
 from parley.state.terms import Terms
 from tests.shared.state.conftest import replica, upstream
 from tests.upstreams.running import ROOT
@@ -119,3 +123,59 @@ async def test_a_process_killed_with_leases_loses_them_no_longer_than_their_life
         assert len(leases) == 3
         seen = await one.vault.snapshot(up)
         assert (seen.taken, seen.expired, seen.held) == (6, 3, 3)
+
+
+def test_each_credential_admits_exactly_its_limit_whichever_process_asks(workers):
+    limits = {"requests_per_minute": 25, "requests_per_day": 40}
+    four = workers(upstream={"credentials": 3}, limits=limits, callers=25, each=3, hold=0.0, wait=0)
+    four.go()
+    results = four.results()
+    assert Counter(alias for result in results for alias, _ in result["leases"]) == {"c0": 25, "c1": 25, "c2": 25}
+    assert sum(len(result["refused"]) for result in results) == 300 - 75
+
+
+async def test_a_budget_of_a_credential_is_never_overspent_and_all_of_it_is_used(workers, redis):
+    """Each takes a tenth of what it reserves, so that more are lent as others end, until the last reservation fits."""
+    money = {"budgets": [["money", 1000, "month"]], "reserve": [0, 100], "took": [0, 10]}
+    four = workers(upstream={"credentials": 2}, **money, callers=8, each=40, hold=0.002, wait=0)
+    four.go()
+    results = four.results()
+    lent = Counter(alias for result in results for alias, _ in result["leases"])
+    async with replica(redis.url) as one:
+        full = await one.admission.fullness(["credential:up/c0", "credential:up/c1"])
+        spent = [found.spent["money", "month"].amount for found in full.values()]
+    assert spent == [10 * lent["c0"], 10 * lent["c1"]]
+    assert all(900 < amount <= 1000 for amount in spent)
+
+
+async def test_places_of_a_killed_process_at_a_credential_come_back_and_what_it_reserved_stays(workers, redis):
+    life = 1.0
+    terms = {"lease": life, "renew_every": 0.3}
+    limits = {"concurrency": 3, "tokens_per_day": 1000}
+    doomed = workers(
+        number=1,
+        upstream={"credentials": 1},
+        limits=limits,
+        reserve=[100, 0],
+        callers=3,
+        each=1,
+        hold=60,
+        wait=5,
+        terms=terms,
+    )
+    doomed.go()
+    up = upstream(1, limits=Limits(**limits))
+    async with replica(redis.url, up, terms=Terms(**terms)) as one:
+        until = time.monotonic() + 5
+        while (await one.vault.snapshot(up)).held < 3:
+            assert time.monotonic() < until
+        await asyncio.sleep(life)  # they are kept meanwhile
+        with pytest.raises(QueueFull):
+            await one.lend(up)
+        doomed.processes[0].kill()
+        began = time.monotonic()
+        for _ in range(3):
+            await one.lend(up, wait=5, reserve=Amounts(200, 0))
+        assert time.monotonic() - began < life + 0.3
+        (full,) = (await one.admission.fullness(["credential:up/c0"])).values()
+        assert (full.day, full.running) == ((6, 900), 3)
