@@ -97,6 +97,15 @@ async def test_what_is_noted_alone_is_told_soon_and_what_is_huge_is_not_kept(con
     assert [row["request_id"] for row in (await console.get("requests"))["data"]] == ["request-1"]
 
 
+async def test_what_was_said_stays_in_the_log(console: Console) -> None:
+    contents = {"messages": ["a secret of theirs"], "contents": {"contents": "x" * 20_000}}
+    await told(console, record(1, contents=contents), record(2))
+    page = await console.get("requests")
+    assert [row["request_id"] for row in page["data"]] == ["request-2", "request-1"]
+    assert page["data"][1]["attempts"] == page["data"][0]["attempts"]
+    assert "theirs" not in str(page)
+
+
 async def test_the_audit_tells_who_did_what_from_where(console: Console) -> None:
     for seconds in range(1, 6):
         await console.client.post(
