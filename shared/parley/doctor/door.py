@@ -9,6 +9,7 @@ import httpx
 
 from parley.doctor.front import CannotTell, Front, Refused, name, refusal
 from parley.doctor.report import Check, fault, ok
+from parley.sealed import Secret
 
 REACH: Final = "reach"
 KEY: Final = "key"
@@ -46,8 +47,13 @@ async def reach(front: Front) -> tuple[Check, bool]:
     ), True
 
 
-async def key(front: Front, *, needed: bool, given: bool) -> Check:
+async def key(front: Front, *, needed: bool, given: Secret | None) -> Check:
     """Whether the key opens, and arrives. It is tried once: wrong keys are counted."""
+    if given and not all("!" <= letter <= "~" for letter in given.reveal()):
+        # What cannot be sent would be quoted by whoever says so.
+        return fault(
+            KEY, "The key has a character that no key has, such as a blank or a line's end.", remedy="Look at it."
+        )
     if needed and not given:
         return fault(
             KEY,

@@ -64,18 +64,18 @@ async def examine(
     # Nobody's proxy and nobody's .netrc: what stands between us and nginx is what is examined.
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits, trust_env=False) as http:
         front = Front(address, key, http)
-        checks = await _checks(front, only or NAMES, silence, drain_seconds, given=key is not None)
+        checks = await _checks(front, only or NAMES, silence, drain_seconds, key)
     seconds = monotonic() - began
     return Report(front.address, checks, tuple(sorted(front.seen)), front.requests, seconds)
 
 
 async def _checks(
-    front: Front, only: Collection[str], silence: float, drain_seconds: float | None, *, given: bool
+    front: Front, only: Collection[str], silence: float, drain_seconds: float | None, key: Secret | None
 ) -> list[Check]:
     reached, keyed = await door.reach(front)
     if reached.verdict != "ok":
         return [reached]
-    opened = await door.key(front, needed=keyed, given=given)
+    opened = await door.key(front, needed=keyed, given=key)
     if opened.verdict != "ok":
         return [reached, opened]
     if drain_seconds is not None:
@@ -138,9 +138,9 @@ def _address(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
-        raise BadAddress(f"{text!r} is no address.") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise BadAddress(f"{text!r} is no address such as http://127.0.0.1:8088.")
+        raise BadAddress("This is no address.") from None
     if url.userinfo or url.query or url.path.rstrip("/") not in ("", "/v1"):
         raise BadAddress("The address is that of nginx alone, such as http://127.0.0.1:8088.")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise BadAddress(f"{text!r} is no address such as http://127.0.0.1:8088.")
     return url.copy_with(path="/", fragment=None)

@@ -29,6 +29,7 @@ CARRIED: Final = {
 """Headers as OpenAI's clients and tracing libraries send them."""
 
 _LONG: Final = "x-parley-doctor-long"
+_SPELT: Final = {"id": "ID", "ip": "IP", "openai": "OpenAI"}
 _STRANGER: Final = "192.0.2.7"
 """An address that nobody has (RFC 5737)."""
 
@@ -162,4 +163,4 @@ def judge_client_address(forwarded: str, client: str) -> Check:
 
 def _written(header: str) -> str:
     """A header's name as it is written in nginx.conf."""
-    return "-".join(part.capitalize() for part in header.split("-"))
+    return "-".join(_SPELT.get(part, part.capitalize()) for part in header.split("-"))
