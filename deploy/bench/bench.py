@@ -61,7 +61,7 @@ def main() -> int:
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="each measurement once and short: under a minute, noisier")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter turns: about two minutes, noisier")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts there")
     parser.add_argument("--gateways", type=int, default=2, metavar="N", help="gateway processes (2)")
     parser.add_argument("--nginx", default="", metavar="PROGRAM", help="the plain nginx (the one that Parley uses)")
@@ -183,6 +183,11 @@ def beside_the_table(facts: dict[str, Any]) -> str:
         "Chunk delay at 200 streams, p50 / p99 ms: "
         + ", ".join(f"{name} {of['delay_p50_ms']:.1f} / {of['delay_p99_ms']:.1f}" for name, of in chunks.items()),
     ]
+    lines += [
+        f"In turns: CPU per request {_turns(unary['parley']['ratios'])} x nginx, per chunk "
+        f"{_turns(chunks['parley']['ratios'])} x; first token added, p99, "
+        f"{_turns(facts['first_token']['parley']['added_p99_ms_by_turn'])} ms."
+    ]
     for crowd in facts["crowds"]:
         through = [name for name in ("nginx", "parley") if name in crowd]
         lines += [f"{crowd['streams']:,} streams, {name}: {_one_crowd(crowd[name])}." for name in through]
@@ -199,6 +204,10 @@ def beside_the_table(facts: dict[str, Any]) -> str:
 def _by_part(unary: dict[str, float], chunks: dict[str, float]) -> str:
     parts = [name for name in unary if name.endswith("_cpu_ms")]
     return ", ".join(f"{name.removesuffix('_cpu_ms')} {unary[name]:.3f} / {chunks[name]:.1f}" for name in parts)
+
+
+def _turns(values: list[float]) -> str:
+    return ", ".join(f"{value:.1f}" for value in values)
 
 
 def _one_crowd(crowd: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The measurements. Each returns plain facts (numbers in named dictionaries) and judges nothing.
 
-What is compared is measured in turns (nginx, Parley, nginx, Parley, ...), several short times, and the median counts:
-a machine that others use too drifts, and a drift must not meet only one of the two.
+What is compared is measured in turns, there and back (nginx, Parley, Parley, nginx, ...), several short times. Costs
+are compared within each turn, and the median of these ratios counts: a machine that others use too drifts, and a drift
+must not meet only one of the two.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Effort:
     tries: int = 2  # of a crowd
 
 
-FULL = Effort(3, 1, 2.5, 3, 3, (500, 1000), True, 20_000)
-QUICK = Effort(1, 0.5, 1.5, 2, 1.5, (500, 1000), False, 1_000, tries=1)
+FULL = Effort(5, 1, 2.5, 3, 3, (500, 1000), True, 20_000)
+QUICK = Effort(3, 0.5, 1.5, 2, 1.5, (500, 1000), False, 1_000, tries=1)
 
 
 def body(model: str) -> Facts:
@@ -92,10 +93,10 @@ class Bench:
         return ran
 
     def in_turns(self, subjects: list[Subject], measure: Callable[[Subject], Facts]) -> dict[str, list[Facts]]:
-        """The measurement of each subject, repeated: all of them once, then all again."""
+        """The measurement of each subject, repeated: all of them once, then all again in the opposite order."""
         found: dict[str, list[Facts]] = {subject.name: [] for subject in subjects}
-        for _ in range(self.effort.repetitions):
-            for subject in subjects:
+        for turn in range(self.effort.repetitions):
+            for subject in subjects if turn % 2 == 0 else subjects[::-1]:
                 found[subject.name].append(measure(subject))
         return found
 
@@ -117,7 +118,7 @@ class Bench:
                 "p50_ms": ran["latency_us"]["p50"] / 1000 if ran["completed"] else None,
             }
 
-        return _medians(self.in_turns([self.upstream, *self.subjects], measure))
+        return _costs(self.in_turns([self.upstream, *self.subjects], measure))
 
     def cost_of_chunks(self, streams: int = 200) -> Facts:
         """CPU per 1,000 chunks of paced streams, the requests themselves included."""
@@ -127,7 +128,7 @@ class Bench:
             ran = self.ask(subject, PACED, connections=streams, requests=streams, ramp=800)
             return _since(before, subject, 1e6 / max(1, ran["tokens"])) | _delays(ran)
 
-        return _medians(self.in_turns(self.subjects, measure))
+        return _costs(self.in_turns(self.subjects, measure))
 
     # ---- how long it takes ----------------------------------------------------------------------------------------
 
@@ -247,6 +248,17 @@ def _medians(found: dict[str, list[Facts]]) -> Facts:
     }
 
 
+def _costs(found: dict[str, list[Facts]]) -> Facts:
+    """Medians, and per subject the ratio of its cost to nginx's in each turn."""
+    facts = _medians(found)
+    for name, turns in found.items():
+        facts[name]["ratios"] = [
+            turn["cpu_ms"] / nginx["cpu_ms"] for turn, nginx in zip(turns, found["nginx"], strict=True)
+        ]
+        facts[name]["ratio"] = statistics.median(facts[name]["ratios"])
+    return facts
+
+
 def _added(found: dict[str, list[Facts]]) -> Facts:
     """Medians, and the medians of what each turn added to the upstream's own figure in that turn."""
     facts = _medians(found)
@@ -257,6 +269,7 @@ def _added(found: dict[str, list[Facts]]) -> Facts:
                 for turn, bare in zip(turns, found["upstream"], strict=True)
             ]
             facts[name][f"added_{percentile}_ms"] = statistics.median(added)
+            facts[name][f"added_{percentile}_ms_by_turn"] = added
     return facts
 
 

@@ -72,7 +72,7 @@ def facts(parley: float, nginx: float = 1.0) -> budget.Facts:
         name: {"p50_ms": cost, "p99_ms": cost, "added_p50_ms": cost, "added_p99_ms": cost}
         for name, cost in (("upstream", 1.0), ("nginx", nginx), ("parley", parley))
     }
-    cost = {"nginx": {"cpu_ms": nginx}, "parley": {"cpu_ms": parley}}
+    cost = {"nginx": {"cpu_ms": nginx}, "parley": {"cpu_ms": parley, "ratio": parley / nginx}}
     return {
         "unary_cost": cost,
         "chunk_cost": cost,
@@ -88,6 +88,26 @@ def facts(parley: float, nginx: float = 1.0) -> budget.Facts:
 
 def test_a_run_within_the_aims_says_so():
     assert {row.verdict for row in budget.rows(facts(parley=1))} == {"aim"}
+
+
+def test_a_drift_of_the_machine_is_no_cost_of_parleys():
+    """Both cost twice as much in the middle turn; one neighbour disturbs one measurement."""
+    turns = {"nginx": [1.0, 2.0, 1.0], "parley": [3.0, 6.0, 9.0]}
+    found = {name: [{"cpu_ms": cost} for cost in costs] for name, costs in turns.items()}
+    costs = measures._costs(found)
+    assert costs["parley"]["ratios"] == [3.0, 3.0, 9.0]
+    assert costs["parley"]["ratio"] == 3.0
+    assert costs["nginx"]["ratio"] == 1.0
+
+
+def test_the_second_turn_goes_back():
+    class Both:
+        effort = measures.Effort(3, 0, 0, 0, 0, (), False, 0)
+
+    nginx, parley = subjects.Subject("nginx", 1), subjects.Subject("parley", 2)
+    asked = []
+    measures.Bench.in_turns(Both(), [nginx, parley], lambda subject: asked.append(subject.name))
+    assert asked == ["nginx", "parley", "parley", "nginx", "nginx", "parley"]
 
 
 def test_each_must_is_a_limit_of_its_own():
