@@ -65,6 +65,11 @@ class Standing:
         return sum(credential.held for credential in self.credentials)
 
 
+def idle(identity: str, alias: str, *, guest: bool = False) -> CredentialStanding:
+    """How a credential stands that nobody has used, or may use."""
+    return CredentialStanding(identity, alias, guest, "ok", 0, 0, 0.0, False, "", 0, 0.0, 0, 0, 0, 0, None, 0, None, "")
+
+
 def read_standing(reply: Sequence[Sequence[Any]]) -> Standing:
     """Make a Standing of the script's reply."""
     head, *rows = reply

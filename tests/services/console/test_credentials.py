@@ -249,3 +249,13 @@ async def test_a_lease_is_never_of_a_caller_who_waits(console: Console, redis: R
         held = await console.parts.state.holders.of("openai", [lease.credential.id, "0" * 12])
         assert [one.lease for one in held] == [lease.id]
         await lender.line.call("DEL", f"parley:{{openai}}:held:{'0' * 12}")
+
+
+async def test_a_disabled_credential_is_told_as_such_and_can_neither_rest_nor_be_tested(consoles: Consoles) -> None:
+    items = [{"value": "sk-aaa", "alias": "a"}, {"value": "sk-bbb", "alias": "b", "disabled": True}]
+    console = await consoles(OPENAI_CREDENTIALS=json.dumps(items))
+    rows = (await console.get(UP))["data"]
+    assert [(row["alias"], row["state"]) for row in rows] == [("a", "ok"), ("b", "disabled")]
+    assert await console.get(f"{UP}/b") == rows[1]
+    for path, body in (("rest", {"seconds": 1}), ("test", None)):
+        await console.refused("POST", f"{UP}/b/{path}", 404, json=body)

@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 from console.found import credential_named, upstream_named
 from console.listing import Page, Paging, page
 from console.parts import Here, Parts
-from parley.catalog import Upstream
+from parley.catalog import CredentialPlan, Upstream
 from parley.clock import now
 from parley.state.holders import Held
 from parley.state.readings import Amounts, Span, total
-from parley.state.standing import CredentialStanding
+from parley.state.records import Records
+from parley.state.standing import CredentialStanding, idle
 
 router = APIRouter(tags=["credentials"])
 
@@ -23,7 +24,7 @@ _LATELY: Final = 3600.0
 _NOT_AT_FAULT: Final = ("refused", "hung_up")
 """Errors of callers, which say nothing of a credential."""
 
-State = Literal["ok", "resting", "probing", "new", "expired"]
+State = Literal["ok", "resting", "probing", "new", "expired", "disabled"]
 
 
 class Rest(BaseModel):
@@ -73,7 +74,7 @@ class Credential(BaseModel):
     state: Annotated[
         State,
         Field(
-            description="probing: its rest is over, one request finds out; new: a guest to be; expired: to be renewed."
+            description="probing: its rest is over, one request finds out; new: a guest to be; disabled: never lent."
         ),
     ]
     guest: bool
@@ -102,6 +103,8 @@ async def list_credentials(upstream: str, here: Here, paging: Annotated[Paging, 
 async def get_credential(upstream: str, alias: str, here: Here) -> Credential:
     """One credential, by its alias or its id."""
     place = upstream_named(here, upstream)
+    if (off := next((plan for plan in _off(place) if plan.alias == alias), None)) is not None:
+        return _disabled(here, place, off, Amounts())
     row = await credential_named(here, place, alias)
     held = await here.state.holders.of(upstream, [row.id])
     points = await here.state.readings.series("credential", f"{upstream}/{row.alias}", _lately())
@@ -116,7 +119,8 @@ async def _listed(here: Parts, upstreams: Iterable[Upstream], paging: Paging) ->
         held: dict[str, list[Held]] = {row.id: [] for row in rows}
         for one in await here.state.holders.of(upstream.name, held):
             held[one.credential].append(one)
-        found += [_credential(upstream, row, held[row.id], _used(used, upstream, row)) for row in rows]
+        found += [_credential(upstream, row, held[row.id], _used(used, upstream, row.alias)) for row in rows]
+        found += [_disabled(here, upstream, plan, _used(used, upstream, plan.alias)) for plan in _off(upstream)]
     return page(found, paging, lambda row: (row.upstream, row.alias, row.id))
 
 
@@ -125,8 +129,20 @@ def _lately() -> Span:
     return Span("minute", moment - _LATELY, moment + 60)
 
 
-def _used(used: Mapping[str, Amounts], upstream: Upstream, row: CredentialStanding) -> Amounts:
-    return used.get(f"{upstream.name}/{row.alias}") or Amounts()
+def _used(used: Mapping[str, Amounts], upstream: Upstream, alias: str) -> Amounts:
+    return used.get(f"{upstream.name}/{alias}") or Amounts()
+
+
+def _off(upstream: Upstream) -> Iterable[CredentialPlan]:
+    return (plan for plan in upstream.credentials if plan.disabled)
+
+
+def _disabled(here: Parts, upstream: Upstream, plan: CredentialPlan, used: Amounts) -> Credential:
+    """One that nobody is lent: it does not stand anywhere."""
+    name = Records(here.state.revisions.seal).name(upstream, plan)
+    credential = _credential(upstream, idle(name, plan.alias, guest=plan.guest), (), used)
+    credential.state = "disabled"
+    return credential
 
 
 def _credential(upstream: Upstream, row: CredentialStanding, held: Iterable[Held], used: Amounts) -> Credential:
