@@ -28,7 +28,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from typing import Any
 
 import msgspec
@@ -107,6 +107,13 @@ class Stage:
         """Record that the client closed the connection before the answer was complete."""
         self.counts["hangup"] += 1
         self.hangups.append({"at": time.time(), **facts})
+
+    def app(self, visit: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
+        """The control API, and one door for everything else: what is not offered is refused as the vendor does it."""
+        app = web.Application(client_max_size=64 << 20)
+        app.add_routes(self.routes())
+        app.router.add_route("*", "/{anything:.*}", visit)
+        return app
 
     def routes(self) -> list[web.RouteDef]:
         """The control API."""

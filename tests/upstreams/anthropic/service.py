@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from ..asked import bearer, headers_of, told
 from ..delivery import Body, deliver
 from ..stage import Stage
 from ..visits import Visits
@@ -52,10 +53,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path; what is not offered is refused as the vendor does it."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -106,10 +104,7 @@ class Service:
             key=visit.key,
             auth=visit.auth,
             id=visit.id,
-            method=request.method,
-            path=request.raw_path,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=_loads(content),
+            **told(request, content),
             attempt=request.headers.get("x-stainless-retry-count"),
         )
 
@@ -246,8 +241,7 @@ def _credential(request: web.Request) -> tuple[str | None, str]:
     """The key and how it came; `x-api-key` wins over a Bearer."""
     if key := request.headers.get("x-api-key", "").strip():
         return key, "x-api-key"
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return (key.strip() if scheme == "Bearer" and key.strip() else None), "bearer"
+    return bearer(request), "bearer"
 
 
 def _limits(left: int) -> dict[str, str]:
@@ -264,18 +258,11 @@ def _limits(left: int) -> dict[str, str]:
     }
 
 
-def _loads(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return content.decode(errors="replace")
-
-
 def _report(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     """What `!report` answers with."""
     return {
         "body": body,
-        "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+        "headers": headers_of(visit.request),
         "path": visit.request.raw_path,
         "key": visit.key,
         "auth": visit.auth,

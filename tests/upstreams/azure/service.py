@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from ..asked import bearer, headers_of, told
 from ..delivery import Body, deliver
 from ..openai import answer, frames, rules, shapes
 from ..openai.faults import BODIES, DELIVERIES, Plan
@@ -55,10 +56,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -69,7 +67,7 @@ class Service:
 
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         route, deployment = _found(request.method, request.raw_path.partition("?")[0])
-        key = request.headers.get("api-key") or _bearer(request) or ""
+        key = request.headers.get("api-key") or bearer(request) or ""
         plan = Plan.of(self.stage.fault(route, key))
         visit = Visit(request, route, key, next(self._numbers), plan, deployment, {})
         visit.headers = self._about(visit)
@@ -98,9 +96,9 @@ class Service:
         return await self._chat(visit, content, date)
 
     def _admit(self, visit: Visit) -> None:
-        settings, bearer = self.settings, _bearer(visit.request)
+        settings, token = self.settings, bearer(visit.request)
         allowed = visit.request.headers.get("api-key") in settings.keys
-        allowed = allowed or bearer in settings.tokens or (visit.v1 and bearer in settings.keys)
+        allowed = allowed or token in settings.tokens or (visit.v1 and token in settings.keys)
         if not allowed:
             raise errors.refusal("unauthorized", {})
 
@@ -175,14 +173,7 @@ class Service:
         }
 
     def _record(self, visit: Visit, content: bytes) -> None:
-        request = visit.request
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        try:
-            body = msgspec.json.decode(content) if content else None
-        except msgspec.DecodeError:
-            body = content.decode(errors="replace")
-        facts = {"key": visit.key, "method": request.method, "path": request.raw_path, "headers": headers, "body": body}
-        self.stage.note(visit.route, **facts)
+        self.stage.note(visit.route, key=visit.key, **told(visit.request, content))
 
     async def _json(self, visit: Visit, value: Any, wait: float = 0.0) -> web.StreamResponse:
         headers = {"Content-Type": "application/json"}
@@ -218,16 +209,11 @@ def _found(method: str, path: str) -> tuple[str, str | None]:
     return "unknown", None
 
 
-def _bearer(request: web.Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme == "Bearer" and token.strip() else None
-
-
 def _report(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     """What `!report` answers with."""
     return {
         "body": body,
-        "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+        "headers": headers_of(visit.request),
         "path": visit.request.raw_path,
         "key": visit.key,
     }

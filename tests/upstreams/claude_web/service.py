@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from .. import directives, plan
+from ..asked import headers_of
 from ..delivery import FOREVER, Body, deliver
 from ..plan import deliveries
 from ..stage import Fault, Stage
@@ -84,10 +85,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -114,7 +112,7 @@ class Service:
         fault = self.stage.fault(route, account, among) or Fault("")
         visit = Visit(request, route, org, chat, key, account, await request.read(), fault, [])
         with self.visits.of(account, request):
-            headers = {name.lower(): value for name, value in request.headers.items()}
+            headers = headers_of(request)
             self.stage.note(
                 "chat" if route == "completion" else route,
                 account=account,
@@ -290,7 +288,7 @@ class Service:
         if wish.report:
             told = {
                 "body": json.loads(visit.content),
-                "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+                "headers": headers_of(visit.request),
                 "cookies": _cookies(visit.request),
                 "account": visit.account,
                 "organization": visit.org,

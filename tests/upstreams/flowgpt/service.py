@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from .. import directives
+from ..asked import headers_of
 from ..delivery import Body, deliver
 from ..plan import Page
 from ..stage import Stage
@@ -56,10 +57,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -77,7 +75,7 @@ class Service:
 
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         route, work = self._find(request)
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = headers_of(request)
         account = self.accounts.owner(headers.get("authorization", ""))
         plan = Plan.of(self.stage.fault(route, account))
         with self.visits.of(account, request):

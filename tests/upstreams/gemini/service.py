@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from aiohttp import web
 
+from ..asked import content_of, headers_of, told
 from ..delivery import Body, deliver
 from ..stage import Stage
 from ..visits import Visits
@@ -67,10 +68,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path; what is not offered is a 404."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -127,16 +125,7 @@ class Service:
         if not self.settings.record:
             self.stage.counts[visit.route] += 1
             return
-        request = visit.request
-        self.stage.note(
-            visit.route,
-            key=visit.key,
-            method=request.method,
-            path=request.raw_path,
-            model=visit.model,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=_loads(content),
-        )
+        self.stage.note(visit.route, key=visit.key, model=visit.model, **told(visit.request, content))
 
     def _admit(self, visit: Visit) -> None:
         """Whether this key may ask at all, then what is meant to go wrong, then its pace."""
@@ -318,9 +307,9 @@ class Service:
     def _report(visit: Visit, content: bytes, read: reading.Body) -> dict[str, Any]:
         """What `!report` answers with."""
         return {
-            "body": _loads(content),
+            "body": content_of(content),
             "read": read,
-            "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+            "headers": headers_of(visit.request),
             "path": visit.request.raw_path,
             "key": visit.key,
         }
@@ -341,10 +330,3 @@ def _listed(name: str, model: Model) -> dict[str, Any]:
 def _embedding(body: reading.Body) -> dict[str, Any]:
     words = "".join(part.get("text", "") for part in body["content"].get("parts") or ())
     return {"values": [len(words) / 100 + n for n in range(body.get("outputDimensionality", 4))]}
-
-
-def _loads(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return content.decode(errors="replace")

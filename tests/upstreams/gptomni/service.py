@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from .. import directives
+from ..asked import headers_of
 from ..delivery import Body, deliver
 from ..plan import Page
 from ..stage import Stage
@@ -43,10 +44,8 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
+        app = self.stage.app(self._visit)
         app.on_response_prepare.append(_drop_guessed_type)
-        app.router.add_route("*", "/{anything:.*}", self._visit)
         return app
 
     def _forget(self) -> None:
@@ -93,7 +92,7 @@ class Service:
         if not self.settings.record:
             self.stage.counts[visit.route] += 1
             return
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = headers_of(request)
         facts = {"account": visit.account, "method": request.method, "path": request.path_qs, "headers": headers}
         self.stage.note(visit.route, **facts, body=content.decode(errors="replace"))
 
@@ -128,7 +127,7 @@ class Service:
 
     def _text(self, visit: Visit, wish: directives.Wish, prompt: str) -> str:
         if wish.report:
-            headers = {name.lower(): value for name, value in visit.request.headers.items()}
+            headers = headers_of(visit.request)
             told = {"prompt": prompt, "headers": headers, "cookies": cookies_of(visit.cookie), "account": visit.account}
             return json.dumps(told, ensure_ascii=False)
         return self.settings.answer if self.settings.answer is not None else wish.text or ""

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from ..asked import bearer, headers_of, told
 from ..delivery import Body, deliver
 from ..stage import Stage
 from ..visits import Visits
@@ -66,10 +67,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path; what is not offered is refused as the vendor does it."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -82,7 +80,7 @@ class Service:
     async def _visit(self, request: web.Request) -> web.StreamResponse:
         settings, path = self._played(request.raw_path.partition("?")[0])
         route, work = self._find(request.method, path)
-        key = _bearer(request)
+        key = bearer(request)
         number = next(self._numbers)
         plan = Plan.of(self.stage.fault(route, key))
         made = Visit(request, route, key or "", number, _request_id(number, settings), plan, settings, path, {})
@@ -115,17 +113,17 @@ class Service:
 
     def _record(self, visit: Visit, content: bytes) -> None:
         request = visit.request
-        facts: dict[str, Any] = {"key": visit.key, "id": visit.id, "method": request.method, "path": request.raw_path}
-        if self.settings.record:
-            facts |= {
-                "headers": {name.lower(): value for name, value in request.headers.items()},
-                "body": _loads(content),
-                "attempt": request.headers.get("x-stainless-retry-count"),
-                "bill_to": request.headers.get("x-hf-bill-to"),
-            }
-            self.stage.note(visit.route, **facts)
-        else:
+        if not self.settings.record:
             self.stage.counts[visit.route] += 1
+            return
+        self.stage.note(
+            visit.route,
+            key=visit.key,
+            id=visit.id,
+            **told(request, content),
+            attempt=request.headers.get("x-stainless-retry-count"),
+            bill_to=request.headers.get("x-hf-bill-to"),
+        )
 
     def _admit(self, visit: Visit, key: str | None) -> None:
         """Whether this key may ask at all, then what is meant to go wrong, then what it has used up."""
@@ -304,24 +302,11 @@ def _limits(settings: Settings) -> dict[str, str]:
     }
 
 
-def _bearer(request: web.Request) -> str | None:
-    """The key, only from `Authorization: Bearer`."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme == "Bearer" and key.strip() else None
-
-
-def _loads(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return content.decode(errors="replace")
-
-
 def _report(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     """What `!report` answers with."""
     return {
         "body": body,
-        "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+        "headers": headers_of(visit.request),
         "path": visit.request.raw_path,
         "key": visit.key,
         "id": visit.id,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ..asked import headers_of, told
 from ..delivery import Body, deliver
 from ..openai import answer, frames
 from ..stage import Stage
@@ -64,10 +65,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -121,10 +119,7 @@ class Service:
             visit.route,
             key=visit.caller.key,
             way=visit.caller.way,
-            method=request.method,
-            path=request.raw_path,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=_loads(content),
+            **told(request, content),
         )
 
     # --- what keys buy ---
@@ -284,18 +279,11 @@ def _in_other_words(body: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _loads(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return content.decode(errors="replace")
-
-
 def _report(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     """What `!report` answers with."""
     return {
         "body": body,
-        "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+        "headers": headers_of(visit.request),
         "path": visit.request.raw_path,
         "key": visit.caller.key,
         "way": visit.caller.way,

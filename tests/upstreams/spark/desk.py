@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..asked import headers_of
 from ..stage import Stage
 from ..visits import Visits
 from .faults import NAMES
@@ -72,17 +73,12 @@ class Desk:
             self._answering[who] -= 1
             self._users[asking] -= 1
 
-    @staticmethod
-    def headers_of(request: web.Request) -> dict[str, str]:
-        """As they arrived, names in small letters."""
-        return {name.lower(): value for name, value in request.headers.items()}
-
     def report(self, request: web.Request, who: str, **asked: Any) -> dict[str, Any]:
         """What `!report` answers with."""
         return {
             "path": request.path,
             "query": dict(request.query),
-            "headers": self.headers_of(request),
+            "headers": headers_of(request),
             "credential": who,
             **asked,
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..asked import headers_of
 from ..delivery import deliver
 from ..stage import Fault
 from . import rules
@@ -35,7 +36,7 @@ class Chat:
             body = json.loads(content)
         except ValueError:
             body = None
-        desk.stage.note("chat", credential=password, path=request.path, headers=desk.headers_of(request), body=body)
+        desk.stage.note("chat", credential=password, path=request.path, headers=headers_of(request), body=body)
         fault = desk.stage.fault("chat", password, (*ENDS, *TWISTS, *HTTP, "hang"))
         turn = _Turn(desk, request, password, fault)
         with desk.visits.of(password, request):

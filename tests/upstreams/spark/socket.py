@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from ..asked import headers_of
 from ..delivery import FOREVER
 from ..stage import Fault, reset_connection
 from . import rules, signature
@@ -35,9 +36,7 @@ class Socket:
         desk, query = self._desk, request.query
         application = signature.application_of(query, desk.settings)
         who = application.app_id if application else ""
-        desk.stage.note(
-            "socket", credential=who, path=request.path, query=dict(query), headers=desk.headers_of(request)
-        )
+        desk.stage.note("socket", credential=who, path=request.path, query=dict(query), headers=headers_of(request))
         fault = desk.stage.fault(f"socket{request.path}", who, HANDSHAKE)
         if fault is not None and (instead := await self._instead(fault, request)) is not None:
             return instead

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ..asked import headers_of, told
 from ..delivery import Body, deliver
 from ..openai import answer, frames
 from ..plan import Page
@@ -60,10 +61,7 @@ class Service:
 
     def app(self) -> web.Application:
         """Everything at its path."""
-        app = web.Application(client_max_size=64 << 20)
-        app.add_routes(self.stage.routes())
-        app.router.add_route("*", "/{anything:.*}", self._visit)
-        return app
+        return self.stage.app(self._visit)
 
     def _forget(self) -> None:
         self.visits.forget()
@@ -124,10 +122,7 @@ class Service:
             visit.route,
             key=visit.caller.key,
             way=visit.caller.way,
-            method=visit.request.method,
-            path=visit.request.raw_path,
-            headers={name.lower(): value for name, value in visit.request.headers.items()},
-            body=_loads(content),
+            **told(visit.request, content),
         )
 
     # --- v4 ---
@@ -278,18 +273,11 @@ class Service:
         return lambda *, sent: self.stage.hung_up(key=visit.caller.key, route=visit.route, sent=sent)
 
 
-def _loads(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return content.decode(errors="replace")
-
-
 def _report(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     """What `!report` answers with."""
     return {
         "body": body,
-        "headers": {name.lower(): value for name, value in visit.request.headers.items()},
+        "headers": headers_of(visit.request),
         "path": visit.request.raw_path,
         "key": visit.caller.key,
         "way": visit.caller.way,

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from .. import directives
+from ..asked import headers_of
 from ..delivery import Body, Delivery, deliver
 from ..plan import Plan
 from ..stage import Fault, Stage
@@ -77,8 +78,7 @@ class Service:
             if set(body) != {"voice", "text"} or body["voice"] not in self.settings.voices:
                 return await self._refuse(request, 400, None)
             wish = directives.read_transcript(body["text"])
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            report = json.dumps({"body": body, "headers": headers, "key": key}, ensure_ascii=False)
+            report = json.dumps({"body": body, "headers": headers_of(request), "key": key}, ensure_ascii=False)
             lines = self._lines(report if wish.report else wish.text or "", wish.pace, fault.name if fault else "")
             kind = {"Content-Type": "application/x-ndjson"}
             how = Plan.of(fault).delivery()
