@@ -6,7 +6,6 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -16,7 +15,7 @@ from console.figures import Figures
 from console.following import Following
 from console.parts import Offer, Parts, State
 from console.sign_in import SignIn
-from parley.configuration import read_catalog
+from parley.configuration import Configured, read_catalog
 from parley.configuration.environment import read_settings
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
@@ -37,7 +36,7 @@ from parley.state.readings import Readings
 from parley.state.recent import Recent
 from parley.state.records import LostKey
 from parley.state.rests import Rests
-from parley.state.revisions import Revisions
+from parley.state.revisions import Changes, Revisions
 from parley.state.terms import Terms
 from parley.state.vault import Vault
 from parley.transports import Net
@@ -94,7 +93,14 @@ async def assembled(settings: Environment, name: str, *, descriptor: int = 1) ->
     net = Net(HTTP(), WebSockets(), Browser(threads=2))
     journal = Journal("console", name, descriptor)
     files = (settings.parley_config, settings.parley_model_config)
-    live = Live(partial(read_catalog, settings), revisions, files)
+
+    def read(changes: Changes) -> Configured:
+        """What cannot be used is told before it is in force: also options that a provider does not take."""
+        configured = read_catalog(settings, changes)
+        make_providers(configured.catalog, net)
+        return configured
+
+    live = Live(read, revisions, files)
     key = settings.admin_key
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
