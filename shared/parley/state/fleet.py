@@ -57,7 +57,10 @@ class Looks(Protocol):
 
 
 class Fleet:
-    """This process's place among the living; the line's name is the process's. `others` look around with the vault."""
+    """This process's place among the living; the line's name is the process's. `others` look around with the vault.
+
+    Only processes of one kind share: keepers and consoles lend and admit nothing, and take nothing off the gateways.
+    """
 
     def __init__(
         self, line: Line, vault: Vault, model_lists: ModelLists | None = None, others: Sequence[Looks] = ()
@@ -98,9 +101,9 @@ class Fleet:
         peers = [name for name in self._living if name.startswith(role)]
         place = peers.index(self._line.name) if self._line.name in peers else len(peers)
         self.peers, self.place = max(len(peers), 1), place
-        await self._vault.look(len(peers), place)
-        for other in self._others:
+        for other in self._others:  # before the vault: what it finds wrong with a credential is none of their business
             await other.look(len(peers), place)
+        await self._vault.look(len(peers), place)
         if self._model_lists is not None and self._beats % _LISTS_EVERY == 0:
             await self._model_lists.refresh(list(self._vault.standings))
         self._beats += 1

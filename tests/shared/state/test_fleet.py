@@ -6,8 +6,13 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 
+import pytest
+
 from parley.catalog import PoolPlan
 from parley.errors import Challenged, Throttled
+from parley.sealed import Seal
+from parley.state.fleet import Fleet
+from parley.state.records import LostKey
 from parley.state.terms import Terms
 from tests.servers import RedisServer
 from tests.shared.state.conftest import recovered, replica, upstream
@@ -43,6 +48,47 @@ async def test_only_processes_of_the_same_kind_share_the_limits(redis):
     ):
         await one.fleet.beat()
         assert one.vault._spare._living == 1
+
+
+class Watch:
+    """Remembers what it was told of the fleet."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    async def look(self, living: int, place: int) -> None:
+        self.told.append((living, place))
+
+
+async def test_whoever_looks_around_is_told_of_gateways_alone_whatever_else_lives(redis):
+    async with AsyncExitStack() as stack:
+        gateways = []
+        for role in ("console", "gateway", "keeper", "gateway", "keeper", "gateway"):
+            one = await stack.enter_async_context(replica(redis.url, terms=QUICK, role=role))
+            await one.fleet.beat()
+            if role == "gateway":
+                gateways.append((one, Watch()))
+        seen = []
+        for one, watch in gateways:
+            await Fleet(one.line, one.vault, others=[watch]).beat()
+            seen += watch.told
+        latest = gateways[-1][0]
+        assert (latest.admission._shares._living, latest.vault._spare._living) == (3, 3)
+        assert sorted(seen) == [(3, 0), (3, 1), (3, 2)]
+        by_name = sorted(range(3), key=lambda nth: gateways[nth][0].line.name)
+        assert [seen[nth][1] for nth in by_name] == [0, 1, 2]
+
+
+async def test_an_upstream_in_disorder_keeps_nobody_from_knowing_their_share(redis):
+    up = upstream(1)
+    async with replica(redis.url, up):
+        pass
+    async with replica(redis.url, terms=QUICK, seal=Seal(b"another key, long enough")) as one:
+        one.vault._desks.take(up)
+        watch = Watch()
+        with pytest.raises(LostKey):
+            await Fleet(one.line, one.vault, others=[watch]).beat()
+        assert watch.told == [(1, 0)]
 
 
 async def test_the_status_tells_how_redis_credentials_and_pools_stand_and_is_json(redis):
