@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from console.application import application
+from console.editor import Editor
 from console.figures import Figures
 from console.following import Following
 from console.parts import Offer, Parts, State
@@ -135,6 +136,7 @@ async def assembled(settings: Environment, name: str, *, descriptor: int = 1) ->
             ),
             live,
             offer,
+            Editor(settings, revisions, live, seal, net),
         )
 
 

@@ -18,6 +18,8 @@ _FAILURE: Final = {
                 "type": {"type": "string"},
                 "param": {"type": ["string", "null"], "description": "Which member or parameter is at fault."},
                 "code": {"type": ["string", "null"], "description": "A stable word for programs."},
+                "revision": {"type": "integer", "description": "With 412: the revision in force."},
+                "in_force": {"description": "With 412: the entry as it is now, secrets masked; null: there is none."},
             },
         }
     },
@@ -25,8 +27,9 @@ _FAILURE: Final = {
 _TOLD: Final = {
     "description": (
         "A failure: 400 what was sent is wrong, 401 no key or a wrong one, 404 no such thing, 405 not this method, "
-        "409 not as things stand, 412 changed by somebody else (If-Match), 413 too large, 429 too many wrong keys "
-        "(Retry-After), 503 Redis does not answer (Retry-After)."
+        "409 not as things stand, 412 changed by somebody else (If-Match; `revision` and `in_force` tell what is there "
+        "now), 413 too large, 428 a change without If-Match, 429 too many wrong keys (Retry-After), 503 Redis does not "
+        "answer (Retry-After), or the configuration cannot be read."
     ),
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}},
 }

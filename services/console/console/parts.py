@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from console.editor import Editor
 from console.figures import Figures
 from console.sign_in import SignIn
 from parley.catalog import Catalog
@@ -68,6 +69,7 @@ class Parts:
     state: State
     live: Live
     offer: Offer
+    editor: Editor
 
 
 def _of(request: Request) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parley.errors import Refusal
+from parley.errors import Failure, Refusal
 
 
 class NotFound(Refusal):
@@ -24,3 +24,23 @@ class Stale(Refusal):
 
     status = 412
     code = "precondition_failed"
+
+
+class ConditionMissing(Refusal):
+    """A change must say upon which revision it was made (If-Match)."""
+
+    status = 428
+    code = "precondition_required"
+
+
+class Refused(Refusal):
+    """The configuration that would come of it cannot be used."""
+
+    code = "configuration_refused"
+
+
+class Unusable(Failure):
+    """The configuration that there is cannot be read."""
+
+    status = 503
+    code = "configuration_unusable"

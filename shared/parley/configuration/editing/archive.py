@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from parley.configuration.editing.edits import Changes
 from parley.configuration.editing.masks import Masks
-from parley.configuration.entries import STRICT
+from parley.configuration.entries import STRICT, mistakes
 from parley.sealed import Seal, UnsealError
 from parley.settings import ConfigurationError
 
@@ -31,6 +31,32 @@ _WORK: Final = 2**15
 Sealing = Literal["passphrase", "parley-secret"]
 
 
+class _Shape(BaseModel):
+    """What may stand where, before masks are taken off and every entry is looked at by itself."""
+
+    model_config = STRICT
+
+    upstreams: dict[str, dict[str, Any] | None] = {}
+    credentials: dict[str, dict[str, dict[str, Any] | None]] = {}
+    routes: dict[str, dict[str, Any] | None] = {}
+    keys: dict[str, dict[str, Any] | None] = {}
+    limits: dict[str, dict[str, Any] | None] = {}
+    prices: dict[str, Any] | None = None
+    default_model: str | None = None
+
+
+def _shaped(changes: dict[str, Any]) -> dict[str, Any]:
+    try:
+        _Shape.model_validate(changes)
+    except ValidationError as problem:
+        raise ValueError(mistakes(problem)) from None
+    return changes
+
+
+Shaped = Annotated[dict[str, Any], AfterValidator(_shaped)]
+"""Changes of which nothing is known but that each entry is at a place where there may be one."""
+
+
 class Archive(BaseModel):
     """Changes on their way."""
 
@@ -41,7 +67,7 @@ class Archive(BaseModel):
     """Of the installation that it comes from."""
     exported: Annotated[float, Field(ge=0)] = 0.0
     """Seconds since the epoch."""
-    changes: dict[str, Any]
+    changes: Shaped
     """With a mask for each secret."""
     sealed_with: Sealing | None = None
     salt: Annotated[str, Field(max_length=100)] = ""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from parley.configuration.editing.places import Described, Place, entries, entry_at, says, with_entry, written
+from parley.configuration.editing.places import Described, Place, entries, entry_at, says, written
 from parley.sealed import Seal
 from parley.settings import ConfigurationError
 
@@ -66,10 +67,10 @@ class Masks:
 
     def taken_off_all(self, document: Mapping[str, Any], before: Described) -> Described:
         """The same for every entry of a document."""
-        whole = dict(document)
+        whole = deepcopy(dict(document))
         for place, entry in entries(document):
             known = entry_at(before, place) if says(before, place) else None
-            whole = with_entry(whole, place, self.taken_off(place, entry, known))
+            _put(whole, place, self.taken_off(place, entry, known))
         return whole
 
     def _of_credential(self, name: str, said: Any) -> Any:

@@ -1,0 +1,95 @@
+"""Bodies of changes: checked by the configuration's own models, and taken as they were written.
+
+A description (OpenAPI) shows the model; what an endpoint gets is plain JSON with the members that were said, because
+that is what the configuration keeps.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from parley.configuration.editing.sources import as_json
+from parley.configuration.entries import STRICT
+from parley.configuration.limits import LimitsEntry
+from parley.configuration.upstreams import TimeoutsEntry
+
+
+class Written:
+    """Annotates a body: JSON that is as `model` describes it."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(as_json, handler.generate_schema(self._model))
+
+
+class Patch(Written):
+    """Annotates a body: a merge patch (RFC 7396) of what `model` describes. A null takes a member away."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        super().__init__(_in_part(model))
+
+
+class Shown:
+    """Annotates a member of an answer: JSON as `model` describes it, with masks for secrets."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._model.__pydantic_core_schema__)
+
+
+@cache
+def _in_part(model: type[BaseModel]) -> type[BaseModel]:
+    members: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        said: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        members[name] = (said | None, Field(None, description=field.description))
+    return create_model(
+        f"{model.__name__.removesuffix('Facts').removesuffix('Entry').removesuffix('Item')}Patch",
+        __base__=model,
+        __doc__="A merge patch (RFC 7396): what is not mentioned stays, null takes away.",
+        **members,
+    )
+
+
+Part = Annotated[str | None, Field(min_length=1, max_length=20_000, json_schema_extra={"format": "password"})]
+
+
+class CredentialItem(BaseModel):
+    """A credential: the parts of its secret (which of them, the upstream's page in docs/upstreams tells), and what
+    differs from its upstream."""
+
+    model_config = ConfigDict(**STRICT, json_schema_extra={"minProperties": 1})
+
+    value: Annotated[Part, Field(description="The secret, where it has one part: an API key, a token.")] = None
+    api_key: Part = None
+    auth_token: Part = None
+    token: Part = None
+    cookie: Part = None
+    csrf: Part = None
+    user_id: Part = None
+    username: Part = None
+    organization: Part = None
+    device_id: Part = None
+    waf_token: Part = None
+    app_id: Part = None
+    appid: Part = None
+    api_secret: Part = None
+    api_password: Part = None
+    access_key: Part = None
+    secret_key: Part = None
+    ak: Part = None
+    sk: Part = None
+    proxy: Annotated[str | None, Field(description="The way to the upstream with it; empty: as its upstream.")] = None
+    base_url: Annotated[str | None, Field(description="Another address of the upstream for it.")] = None
+    timeouts: Annotated[TimeoutsEntry | None, Field(description="Seconds that differ for it.")] = None
+    limits: Annotated[LimitsEntry | None, Field(description="Instead of its upstream's.")] = None
+    disabled: Annotated[bool | None, Field(description="Configured, and not lent.")] = None
