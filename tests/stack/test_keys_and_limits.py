@@ -63,8 +63,14 @@ def crowd(stack: Stack, key: str, count: int, at_once: int = 32, **more: Any) ->
         return list(pool.map(lambda _: client.post("/v1/chat/completions", json=body), range(count)))
 
 
+SERVED: list[float] = []
+"""When alice's requests were admitted, roughly; the last test looks at what follows a minute later."""
+
+
 def test_a_thousand_requests_at_a_limit_of_sixty_are_sixty(stack: Stack) -> None:
+    SERVED.append(time.monotonic())
     answers = crowd(stack, ALICE, 1000)
+    SERVED.append(time.monotonic())
     assert sum(answer.status_code == 200 for answer in answers) == 60
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) == 940
@@ -146,3 +152,17 @@ def test_each_credential_has_limits_of_its_own(stack: Stack) -> None:
     ids = [answer.headers["x-request-id"] for answer in answers if answer.status_code == 200]
     used = [stack.records(request_id)[0]["attempts"][-1]["credential"] for request_id in ids]
     assert sorted(used) == ["one"] * 4 + ["three"] + ["two"] * 4
+
+
+def test_a_minute_later_there_is_room_again_and_not_before(stack: Stack) -> None:
+    """Across the edge of the minute: asked all the time, there is nothing until 60 s after the first, then sixty."""
+    began, full = SERVED
+    time.sleep(max(began + 58 - time.monotonic(), 0))
+    served, first = 0, 0.0
+    while time.monotonic() < full + 62 or served < 60:
+        assert time.monotonic() < full + 75, served
+        more = sum(answer.status_code == 200 for answer in crowd(stack, ALICE, 8, at_once=8))
+        first = first or (time.monotonic() if more else 0)
+        served += more
+    assert first > began + 59.5
+    assert served == 60
