@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     nginx_port: Annotated[int, OneWord()] = 8088
     nginx_workers: Annotated[int, Field(ge=1)] = 2
     nginx_read_timeout: str = "1260s"
+    parley_url: str | None = None
     graceful_seconds: Annotated[float, Field(ge=0)] | None = None
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 20
     cors_origins: CommaList = ("*",)

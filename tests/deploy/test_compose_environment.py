@@ -18,6 +18,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXAMPLE = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 FRONT = {"NGINX_BIND", "NGINX_PORT", "NGINX_WORKERS", "NGINX_READ_TIMEOUT"}  # for Compose itself and for nginx
 FIXED = {  # places inside a container
+    "PARLEY_URL": "http://nginx:8080",
     "PARLEY_STATE_DIR": "/var/lib/parley",
     "PARLEY_CONFIG": "/etc/parley/parley.yaml",
     "PARLEY_MODEL_CONFIG": "/etc/parley/model-config.json",

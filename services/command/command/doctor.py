@@ -8,15 +8,13 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from command.surroundings import KEY_NAMES, surroundings
+from command.surroundings import KEY_NAMES, front_door, surroundings
 from parley.doctor import NAMES, SILENCE, BadAddress, Check, Report, examine
 from parley.sealed import Secret
 
-_IN_IMAGE = "0.0.0.0:8000"
-"""GATEWAY_BIND as services/Dockerfile sets it: there nginx is a neighbour with a name."""
 _INDENT = 27
 
 
@@ -29,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command understands."""
-    parser.add_argument("--url", help="where nginx listens (NGINX_BIND and NGINX_PORT, else http://127.0.0.1:8088)")
+    parser.add_argument("--url", help="where nginx is (PARLEY_URL, else NGINX_BIND and NGINX_PORT, else http://127.0.0.1:8088)")
     parser.add_argument(
         "--key-env",
         metavar="NAME",
@@ -80,15 +78,6 @@ def run(wishes: argparse.Namespace) -> int:
         return 2
     print(json.dumps(report.as_json(), indent=2) if wishes.json else table(report, shutil.get_terminal_size().columns))
     return 1 if report.verdict == "fault" else 0
-
-
-def front_door(settings: Mapping[str, str]) -> str:
-    """The address of nginx, from inside a container of ours or beside it."""
-    if settings.get("GATEWAY_BIND") == _IN_IMAGE:
-        return "http://nginx:8080"
-    bind = settings.get("NGINX_BIND", "127.0.0.1").strip("[]")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104  # the words for everywhere
-    return "http://{}:{}".format(f"[{host}]" if ":" in host else host, settings.get("NGINX_PORT", "8088"))
 
 
 def table(report: Report, columns: int) -> str:

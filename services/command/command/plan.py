@@ -12,7 +12,7 @@ from pathlib import Path
 
 from command import front, ports, programs
 from command.parts import CannotStart, Part
-from command.surroundings import key_to_paste
+from command.surroundings import files, key_to_paste
 
 _HERE = "127.0.0.1"
 
@@ -60,12 +60,8 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     redis_url = f"redis://{_HERE}:{redis_port}/0" if own_redis else settings["REDIS_URL"]
     grace = settings.get("GRACEFUL_SECONDS", "5")  # at a terminal people wait; under Compose streams may end
     told = {"REDIS_URL": redis_url, "PARLEY_STATE_DIR": str(state), "GRACEFUL_SECONDS": grace}
-    if "PARLEY_CONFIG" not in settings and (beside := Path("config/parley.yaml").resolve()).exists():
-        told["PARLEY_CONFIG"] = str(beside)  # the folder that docker-compose.yml mounts
-    old = Path("config/model-config.json").resolve()
-    if "PARLEY_MODEL_CONFIG" not in settings and not Path(old.name).exists() and old.exists():
-        told["PARLEY_MODEL_CONFIG"] = str(old)
-    tokens = Path({**settings, **told}.get("PARLEY_MODEL_CONFIG", old.name)).is_file()
+    told |= files(settings)
+    tokens = Path({**settings, **told}.get("PARLEY_MODEL_CONFIG", "model-config.json")).is_file()
     patience = float(grace) + 8
 
     behind = [
