@@ -96,9 +96,9 @@ class Lease:
     """When the provider last saw the upstream alive though wordless, on the event loop's clock."""
     renewed: dict[str, Secret] | None = None
     """Set by a provider when the upstream rolled the secret under way (a Set-Cookie); kept if still the newest."""
-    ear: Callable[[Event], bool] | None = None
-    """Set by who reads the provider's events, while he waits for the next: an event that he takes here (True) needs not
-    go through the generators between him and the transport (`parley.transports.http.HTTP.events`)."""
+    ear: Callable[[list[Event]], int] | None = None
+    """Set by who reads the provider's events. So many of those that arrive while he waits he takes here, the first
+    ones: they need not go through the generators between him and the transport (`parley.transports.hearing`)."""
 
     @property
     def place(self) -> Place:

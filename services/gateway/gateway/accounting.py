@@ -103,8 +103,8 @@ class Tally:
         self.failure: Failure | None = None
         self.outcome: Outcome | None = None
         """Known when it is closed."""
-        self.say: Callable[[Event], bool] | None = None
-        """Answers with an event at once, or says that it cannot: then the event is to come the ordinary way."""
+        self.say: Callable[[list[Event]], bool] | None = None
+        """Answers with events at once, or says that it cannot: then they are to come the ordinary way."""
         self.withheld = False
         """Whether it would have been tried again, had the budget for retries not been used up."""
         self.permit: Permission | None = None

@@ -106,8 +106,9 @@ class Exchange:
         model = asked.prompt.model  # as asked: a route may set the upstream's name
         answer = Answer()
 
-        def say(event: Event) -> bool:
-            answer.add(event)
+        def say(events: list[Event]) -> bool:
+            for event in events:
+                answer.add(event)
             return True
 
         self.tally.say = say
@@ -125,8 +126,8 @@ class Exchange:
         frames: stream.Frames | None = None
         model = prompt.model
 
-        def say(event: Event) -> bool:
-            return frames is not None and delivery.put(frames.feed(event))
+        def say(events: list[Event]) -> bool:
+            return frames is not None and delivery.put(b"".join(map(frames.feed, events)))
 
         self.tally.say = say
         with self._parts.pulse.watching(delivery):

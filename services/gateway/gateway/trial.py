@@ -91,21 +91,29 @@ class Trial:
         self._hears(event)
         return event
 
-    def shorten(self, say: Callable[[Event], bool], said: Callable[[Event], None]) -> None:
+    def shorten(self, say: Callable[[list[Event]], bool], said: Callable[[Event], None]) -> None:
         """Let what comes while `next` waits go to `say` at once, and, if taken, to `said`: `next` gives the others."""
         if self.place.upstream.hang_up == "drain":
             return  # they come to us from another task, which may be ahead of us
 
         going, patience, attempt = self._going, self._patience, self.attempt
 
-        def hear(event: Event) -> bool:
-            # A choice that has not begun, or that ends, changes more than the answer's words.
-            if isinstance(event, _ENDINGS) or event.choice not in going or not say(event):
-                return False
+        def hear(events: list[Event]) -> int:
+            count = 0
+            for event in events:
+                # A choice that has not begun, or that ends, changes more than the answer's words.
+                if isinstance(event, _ENDINGS) or event.choice not in going:
+                    break
+                count += 1
+            if count < len(events):
+                events = events[:count]
+            if not events or not say(events):
+                return 0
             patience.waits()
-            attempt.events += 1
-            said(event)
-            return True
+            attempt.events += count
+            for event in events:
+                said(event)
+            return count
 
         self.lease.ear = hear
 

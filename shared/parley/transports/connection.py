@@ -49,8 +49,8 @@ class Exchange(httpx.AsyncByteStream):
         self._unread = 0
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
-        self.taker: Callable[[bytes], bytes | None] | None = None
-        """Is given each piece that comes while the reader waits: what it gives back, the reader is woken with."""
+        self.taker: Callable[[list[bytes]], bool] | None = None
+        """Given the pieces that come while the reader waits. It may take them, and say that he can go on waiting."""
         self.complete = False
         self._failure: Failure | None = None
         self._heard = 0.0
@@ -78,11 +78,15 @@ class Exchange(httpx.AsyncByteStream):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(UpstreamMalformed("The upstream's answer is not HTTP."))
             return
+        if self._parts:
+            waits = self._reader is not None and not self._reader.done()  # then all that is unread came just now
+            if waits and self.taker is not None and self.taker(self._parts):
+                self._unread = 0
+                return
+            self._wake()
         if self._unread > _MOST_UNREAD and not self._paused:
             self._paused = True
             self._connection.pause(True)
-        if self._parts:
-            self._wake()
 
     def connection_lost(self, problem: Exception | None) -> None:
         """The connection is gone."""
@@ -122,11 +126,6 @@ class Exchange(httpx.AsyncByteStream):
 
     def on_body(self, part: bytes) -> None:
         """A piece of the body."""
-        if self.taker is not None and not self._parts and self._reader is not None and not self._reader.done():
-            rest = self.taker(part)
-            if rest is None:
-                return
-            part = rest
         self._parts.append(part)
         self._unread += len(part)
 

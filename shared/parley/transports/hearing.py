@@ -2,8 +2,8 @@
 
 The ordinary way: bytes arrive, the reader's task wakes, and each event climbs a chain of generators, each of which
 waits for the one before it. While all of that chain waits for the upstream, there is a shorter way: the bytes are read
-where they arrive, in the socket's own callback, and handed to the lease's `ear`, which says whether it took them. What
-it does not take (an end, a failure, words for a slow caller) wakes the reader and goes the ordinary way, in its order.
+where they arrive, in the socket's own callback, and handed to the lease's `ear`, which says how many it took. What it
+does not take (an end, a failure, words for a slow caller) wakes the reader and goes the ordinary way, in its order.
 """
 
 from __future__ import annotations
@@ -65,18 +65,25 @@ class Hearing:
         except Exception as problem:  # noqa: BLE001  # raised in its turn
             self._problem = problem
 
-    def _take(self, chunk: bytes) -> bytes | None:
-        """Read a piece while the reader waits; give back what he is to be woken with."""
+    def _take(self, pieces: list[bytes]) -> bool:
+        """Read what came while the reader waits. Whether he may go on waiting; else there is something for him."""
         ear, body = self._lease.ear, self._body
         if ear is None:
-            return chunk
+            return False
+        events: list[Event] = []
+        taken = 0
         try:
-            for event in (events := iter(body.feed(chunk))):
-                if not ear(event):
-                    self._events.append(event)
-                    self._events.extend(events)
-                    return b""
+            try:
+                for piece in pieces:
+                    events += body.feed(piece)
+            finally:
+                if events:
+                    taken = ear(events)
         except Exception as problem:  # noqa: BLE001  # raised in its turn
             self._problem = problem
-            return b""
-        return b"" if body.done else None
+        pieces.clear()
+        if taken == len(events) and self._problem is None and not body.done:
+            return True
+        self._events.extend(events[taken:])
+        pieces.append(b"")
+        return False

@@ -223,14 +223,14 @@ SAID: list[Event] = [
 async def overheard(held: Lease, ledger: Ledger, said: list[Event], timeouts: Timeouts) -> AsyncGenerator[Event, None]:
     """As `patiently`, with words that may be said at once, except for `no`."""
 
-    def say(event: Event) -> bool:
-        return event != Text("no")
+    def say(events: list[Event]) -> bool:
+        return events != [Text("no")]
 
     async def upstream() -> AsyncGenerator[Event, None]:
         yield Text("first")
         for event in SAID:
             await asyncio.sleep(0.1)
-            if held.ear is None or not held.ear(event):
+            if held.ear is None or not held.ear([event]):
                 yield event
 
     held.upstream = Upstream("u", "echo", timeouts=timeouts, hang_up=held.upstream.hang_up)
@@ -265,3 +265,18 @@ async def test_an_upstream_that_may_finish_alone_is_not_overheard() -> None:
     held.upstream = Upstream("u", "echo", hang_up="drain")
     assert len([event async for event in overheard(held, Ledger(), said, Timeouts())]) == 8
     assert said == []
+
+
+async def test_what_came_together_is_said_together_up_to_the_first_that_must_not() -> None:
+    held, said, at_once = lease(), list[Event](), list[list[Event]]()
+    trial = Trial(Ledger(), Place(held.upstream, Speaker(speaker("first")), "m"), held, Attempt("u", "m"))
+    await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
+    async with trial:
+        trial.shorten(lambda events: not at_once.append(events), said.append)
+        assert held.ear is not None
+        assert held.ear([Text("a"), Text("b")]) == 2
+        assert held.ear([Text("c"), Stop("stop"), Text("d")]) == 1
+        assert held.ear([Stop("stop")]) == 0
+        assert at_once == [[Text("a"), Text("b")], [Text("c")]]
+        assert said == [Text("a"), Text("b"), Text("c")]
+        assert await trial.next() == Stop("stop")

@@ -69,19 +69,20 @@ class Scene:
 
     def __init__(self, takes: Callable[[str], bool]) -> None:
         loop = asyncio.get_running_loop()
-        self.socket, self.said, self.read = Socket(), list[str](), list[str]()
+        self.socket, self.said, self.read, self.ears = Socket(), list[str](), list[str](), list[int]()
         self.connection = Connection(loop, lambda _: None)
         self.connection.connection_made(self.socket)
         self.exchange: Exchange = self.connection.ask(b"", Timeouts())
         self.lease = Lease("1", Upstream("one", "echo"), Credential("1", "first", {}))
         self.hearing = Hearing(self.exchange, Words(), self.lease)
 
-        def ear(event: Event) -> bool:
-            assert isinstance(event, Text)
-            if takes(event.text):
-                self.said.append(event.text)
-                return True
-            return False
+        def ear(events: list[Event]) -> int:
+            heard = [event.text for event in events if isinstance(event, Text)]
+            assert len(heard) == len(events) > 0
+            taken = list(itertools.takewhile(takes, heard))
+            self.said += taken
+            self.ears.append(len(taken))
+            return len(taken)
 
         self.lease.ear = ear
         self.connection.data_received(HEAD)
@@ -197,3 +198,15 @@ def test_a_fault_of_the_ear_is_the_readers_to_see() -> None:
 
     with pytest.raises(ZeroDivisionError):
         scene(fault, [(b"", 2), (b"one\n", 2)])
+
+
+def test_what_came_in_one_read_is_heard_at_once() -> None:
+    async def play() -> Scene:
+        played = Scene(lambda _: True)
+        await asyncio.sleep(0)
+        played.connection.data_received(b"4\r\none\n\r\n4\r\ntwo\n\r\n6\r\nthree\n\r\n")
+        await played.ends()
+        return played
+
+    played = asyncio.run(play())
+    assert (played.said, played.ears) == (["one", "two", "three"], [3])
