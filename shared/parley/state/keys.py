@@ -36,7 +36,7 @@ OF_AN_UPSTREAM: Final = (
     ),
     Key("held", "zset", "a day", "vault", "lease -> deadline", each=True),
     Key("pace", "zset", "the window", "vault", "lease -> moment it was lent, for any sliding window", each=True),
-    Key("queue", "zset", "two minutes", "turns", "ticket (the lease to be) -> order of arrival"),
+    Key("queue", "zset", "two minutes", "turns", "ticket (the lease to be, /TOKENS/COST) -> order of arrival"),
     Key("alive", "zset", "two minutes", "turns", "ticket -> moment it is forgotten unless it asks again"),
     Key("ready", "zset", "a day", "pool", "EPOCH:SESSION -> moment it was opened", each=True),
     Key("lent", "hash", "a day", "pool", "lease -> CREDENTIAL:EPOCH:SESSION in use by it"),
@@ -69,7 +69,7 @@ OF_LIMITS: Final = (
     Key("held", "zset", "a lease", "admission", "request -> deadline of its place", each=True),
     Key("spent", "hash", "its longest period", "admission", "UNIT:PERIOD -> NUMBER OF THE PERIOD:AMOUNT", each=True),
     Key("total", "hash", None, "admission", "UNIT -> AMOUNT, until the scope is forgotten", each=True),
-    Key("open", "string", "an hour", "admission", "request -> what was counted for it; empty: it is over", each=True),
+    Key("open", "string", "an hour", "admission", "request or lease -> what was counted; empty: it is over", each=True),
     Key("changed", "zset", "a day", "admission", "scope -> microsecond of its latest change"),
     Key("guesses", "zset", "a minute", "guesses", "as minute, of a client's address", each=True),
 )
