@@ -67,8 +67,8 @@ class Converse:
 
 
 async def _trimming(trial: Trial) -> Trim | None:
-    """What the place that speaks cannot keep by itself; None when it can keep all that it was asked."""
-    asked, native = trial.asked, trial.place.provider.features
+    """What the candidate that speaks cannot keep by itself; None when it can keep all that it was asked."""
+    asked, native = trial.asked, trial.candidate.provider.features
     stops = [] if "stop" in native else asked.stops
     limit = None if "max_tokens" in native else asked.limit
     if not stops and limit is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gateway.accounting import Tally
 from gateway.counting import prompt_counted
-from gateway.routing import Choice, Choices, Place, called
+from gateway.routing import Candidate, Choice, Choices, called
 from parley.catalog import UNLIMITED, Caller, Catalog, Defaults, Limits
 from parley.chat.defaults import filled
 from parley.chat.events import Usage
@@ -86,36 +86,38 @@ class Limiter:
         if not counts:
             permit = Permit(self.admission, self.admission.ask(scopes, tokens=0, cost=0))
         else:
-            worst, prompt = await self._worst(prompt, list(_places(choices)), counts)
+            worst, prompt = await self._worst(prompt, list(_candidates(choices)), counts)
             permit = Permit(self.admission, self.admission.ask(scopes, tokens=worst.tokens, cost=worst.cost))
         tally.permit = permit
         return permit, prompt
 
-    async def with_lease(self, place: Place, prompt: Prompt) -> tuple[Amounts, Prompt]:
+    async def with_lease(self, candidate: Candidate, prompt: Prompt) -> tuple[Amounts, Prompt]:
         """What is to be reserved of the limits of the credential that is lent, and the prompt as above."""
-        upstream = place.upstream
+        upstream = candidate.upstream
         limited = [upstream.limits, *(plan.limits for plan in upstream.credentials if plan.limits is not None)]
         counts = [limits for limits in limited if _counts_tokens(limits)]
-        return await self._worst(prompt, [place], counts) if counts else (NOTHING, prompt)
+        return await self._worst(prompt, [candidate], counts) if counts else (NOTHING, prompt)
 
     def over(self, lease: Lease, tokens: int, cost: int) -> None:
         """What was asked with a lease took so much."""
         self.admission.settle(lease, tokens, cost)
 
-    async def _worst(self, prompt: Prompt, places: Sequence[Place], limits: Iterable[Limits]) -> tuple[Amounts, Prompt]:
+    async def _worst(
+        self, prompt: Prompt, candidates: Sequence[Candidate], limits: Iterable[Limits]
+    ) -> tuple[Amounts, Prompt]:
         """What the answer takes where it takes most, of tokens and of money; what has no price is not counted."""
         longest = prompt.limit
         if longest is None:
-            longest = max(_default_limit(place.defaults) or self.answer_tokens for place in places)
+            longest = max(_default_limit(candidate.defaults) or self.answer_tokens for candidate in candidates)
             if any(found.budgets for found in limits):
                 prompt = filled(prompt, {"max_completion_tokens": longest})
         worst = Usage(await prompt_counted(prompt), longest * (prompt.n or 1), measured=False)
         prices = self.prices()
-        cost = max(prices.cost(f"{place.upstream.name}/{place.model}", worst) or 0 for place in places)
+        cost = max(prices.cost(f"{candidate.upstream.name}/{candidate.model}", worst) or 0 for candidate in candidates)
         return Amounts(worst.prompt + worst.completion, cost), prompt
 
 
-def _scopes(catalog: Catalog, caller: Caller, first: Place | Choice, prompt: Prompt) -> Iterator[Scope]:
+def _scopes(catalog: Catalog, caller: Caller, first: Candidate | Choice, prompt: Prompt) -> Iterator[Scope]:
     if caller.limits != UNLIMITED:
         yield f"key:{caller.name}", caller.limits
     if catalog.model_limits.limits and (limit := catalog.model_limits.of(*called(first, prompt.model))) is not None:
@@ -127,9 +129,9 @@ def _counts_tokens(limits: Limits) -> bool:
     return bool(limits.tokens_per_minute or limits.tokens_per_day or limits.budgets)
 
 
-def _places(choices: Choices) -> Iterator[Place]:
+def _candidates(choices: Choices) -> Iterator[Candidate]:
     for choice in choices:
-        yield from choice.places if isinstance(choice, Choice) else (choice,)
+        yield from choice.candidates if isinstance(choice, Choice) else (choice,)
 
 
 def _default_limit(defaults: Defaults) -> int | None:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import strategies
-from gateway.routing import Choice, Choices, Place
+from gateway.routing import Candidate, Choice, Choices
 from gateway.speeds import Speeds
 from gateway.strategies import Order
 from parley.chat.prompt import Prompt
 from parley.state.rotation import Rotation
 from parley.state.vault import Vault
 
-Lane = Sequence[Place]
+Lane = Sequence[Candidate]
 """Asked one after another, until one speaks."""
 Heat = Sequence[Lane]
 """Lanes that run side by side."""
@@ -40,15 +40,15 @@ class Planner:
 
     async def plan(self, choices: Choices, prompt: Prompt, admitted_as: str = "") -> Plan:
         """Decide. With `admitted_as` (`Asked.id`) a turn is only taken by a request that was admitted."""
-        if len(choices) == 1 and isinstance(choices[0], Place):
+        if len(choices) == 1 and isinstance(choices[0], Candidate):
             return Plan([[[choices[0]]]])
         heats: list[Heat] = []
         for number, choice in enumerate(choices):
             heats += await self._heats(choice, prompt, admitted_as, first=number == 0)
         return Plan(_joined(heats))
 
-    async def _heats(self, choice: Place | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> list[Heat]:
-        if isinstance(choice, Place):
+    async def _heats(self, choice: Candidate | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> list[Heat]:
+        if isinstance(choice, Candidate):
             return [[[choice]]]
         if choice.strategy == "parallel":
             return [[await self._lane(member, prompt, admitted_as, first=first) for member in choice.members]]
@@ -57,9 +57,9 @@ class Planner:
             heats += await self._heats(member, prompt, admitted_as, first=first and number == 0)
         return heats
 
-    async def _lane(self, member: Place | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> Lane:
+    async def _lane(self, member: Candidate | Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> Lane:
         heats = await self._heats(member, prompt, admitted_as, first=first)
-        return [place for heat in heats for lane in heat for place in lane]
+        return [candidate for heat in heats for lane in heat for candidate in lane]
 
     async def _ordered(self, choice: Choice, prompt: Prompt, admitted_as: str, *, first: bool) -> Order:
         """Who rests comes last, whatever the strategy. `first`: the choice is asked, and not only a fallback."""
@@ -81,17 +81,17 @@ class Planner:
                 order = strategies.by_load(ready, self._busy)
             case "fastest":
                 order = strategies.by_speed(ready, self.speeds.expected)
-                if first and isinstance(order[0], Place):
+                if first and isinstance(order[0], Candidate):
                     self.speeds.tries(order[0])
             case _:
                 order = list(ready)
         return [*order, *resting]
 
-    def _rests(self, place: Place) -> bool:
-        return self.vault.rests(place.upstream.name)
+    def _rests(self, candidate: Candidate) -> bool:
+        return self.vault.rests(candidate.upstream.name)
 
-    def _busy(self, place: Place) -> int:
-        return self.vault.busy(place.upstream.name)
+    def _busy(self, candidate: Candidate) -> int:
+        return self.vault.busy(candidate.upstream.name)
 
 
 def _joined(heats: Sequence[Heat]) -> Sequence[Heat]:

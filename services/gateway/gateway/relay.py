@@ -13,7 +13,7 @@ from gateway.accounting import Attempt, Tally
 from gateway.limiter import Limiter, Permit
 from gateway.planning import Heat, Lane, Plan
 from gateway.race import race
-from gateway.routing import Place
+from gateway.routing import Candidate
 from gateway.speeds import Speeds
 from gateway.trial import Trial
 from parley.chat.prompt import Prompt
@@ -59,7 +59,7 @@ class Relay:
     """Longest wait for a busy credential."""
 
     async def first_to_speak(self, plan: Plan, prompt: Prompt, tally: Tally, permit: Permit | None = None) -> Trial:
-        """The trial of the first place that speaks. Raises the Failure that says most about why none did.
+        """The trial of the first candidate that speaks. Raises the Failure that says most about why none did.
 
         Whether the caller's limits allow the request may still be under way (`permit`): nothing is lent before it is
         known, and nobody waits longer for that.
@@ -95,10 +95,10 @@ class Relay:
 
     async def _in_order(self, lane: Lane, later: int, prompt: Prompt, tally: Tally, effort: _Effort) -> Trial:
         """`later`: so many others are asked if all of these fail, and one attempt is kept for each of them."""
-        for number, place in enumerate(lane, 1):
+        for number, candidate in enumerate(lane, 1):
             here = max(effort.left - (len(lane) - number) - later, 1)
             tried: set[str] = set()
-            asked = place.asked(prompt)
+            asked = candidate.asked(prompt)
             while effort.left > 0 and here > 0:
                 here -= 1
                 paid = effort.strained
@@ -106,10 +106,10 @@ class Relay:
                     raise effort.failure or LimitReached("No upstream could be asked.")
                 if effort.last is not None and effort.last.failure is not None:
                     effort.last.next = effort.last.failure.reason
-                attempt = tally.attempt(place.upstream.name, place.model)
+                attempt = tally.attempt(candidate.upstream.name, candidate.model)
                 try:
-                    reserve, asked = await self.limiter.with_lease(place, asked)
-                    lease = await self._lend(place, tried, effort, reserve)
+                    reserve, asked = await self.limiter.with_lease(candidate, asked)
+                    lease = await self._lend(candidate, tried, effort, reserve)
                 except Failure as refused:
                     if paid:
                         self.retries.helped()
@@ -120,7 +120,7 @@ class Relay:
                     break
                 attempt.credential = lease.credential.alias
                 effort.last = attempt
-                trial = Trial(self.vault, place, lease, attempt)
+                trial = Trial(self.vault, candidate, lease, attempt)
                 if await self._speaks(trial, asked, tally, effort):
                     if paid:
                         self.retries.helped()
@@ -137,17 +137,17 @@ class Relay:
         tally.withheld = True
         return False
 
-    async def _lend(self, place: Place, tried: set[str], effort: _Effort, reserve: Amounts) -> Lease:
+    async def _lend(self, candidate: Candidate, tried: set[str], effort: _Effort, reserve: Amounts) -> Lease:
         permit = effort.permit
-        renewing = renewer(place.provider)
+        renewing = renewer(candidate.provider)
 
         async def lend(admitted_as: str = "") -> Lease:
             return await self.vault.lend(
-                place.upstream,
+                candidate.upstream,
                 avoid=tried,
                 wait_until=effort.give_up,
                 renew=renewing.renew if renewing else None,
-                sessions=opener(place.provider) is not None,
+                sessions=opener(candidate.provider) is not None,
                 admitted_as=admitted_as,
                 reserve=reserve,
             )
@@ -171,21 +171,21 @@ class Relay:
         return lease
 
     async def _speaks(self, trial: Trial, prompt: Prompt, tally: Tally, effort: _Effort) -> bool:
-        """Whether the trial's place speaks. Raises Failure when it does not and no other could do better."""
+        """Whether the trial's candidate speaks. Raises Failure when it does not and no other could do better."""
         effort.left -= 1
         began = monotonic()
         try:
             await trial.begin(prompt, tally)
         except Failure as failed:
             if failed.blames in ("upstream", "credential"):
-                self.speeds.failed(trial.place)
+                self.speeds.failed(trial.candidate)
             if not failed.try_next:
                 raise
             effort.failure, effort.strained = failed, failed.strains
             if effort.left > 0:
                 await _breathe(failed)
             return False
-        self.speeds.spoke(trial.place, monotonic() - began)
+        self.speeds.spoke(trial.candidate, monotonic() - began)
         return True
 
 

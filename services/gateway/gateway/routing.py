@@ -25,7 +25,7 @@ Discovered = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Candidate:
     """A target made concrete: the upstream, who speaks to it, and the model's name there."""
 
     upstream: Upstream
@@ -45,21 +45,21 @@ class Choice:
     """A route made concrete for one prompt: who of its targets can answer it, and how to choose among them."""
 
     route: str
-    members: Sequence[Place | Choice]
+    members: Sequence[Candidate | Choice]
     strategy: Strategy
     weight: float = 1.0
 
     @property
-    def places(self) -> Iterator[Place]:
+    def candidates(self) -> Iterator[Candidate]:
         """Everybody in it, in the order of the configuration."""
         for member in self.members:
-            if isinstance(member, Place):
+            if isinstance(member, Candidate):
                 yield member
             else:
-                yield from member.places
+                yield from member.candidates
 
 
-Choices = Sequence[Place | Choice]
+Choices = Sequence[Candidate | Choice]
 """The first is asked; the others are fallbacks, in order."""
 
 
@@ -139,12 +139,12 @@ class Directory:
         if meant is None:
             raise _unknown(model) if model else _nameless()
         if isinstance(meant, Target):
-            return [self._place(meant, model)]
-        found: list[Place | Choice] = []
+            return [self._candidate(meant, model)]
+        found: list[Candidate | Choice] = []
         self._follow(meant, model, found, [])
         return found
 
-    def _follow(self, route: Route, model: str, found: list[Place | Choice], way: list[Route]) -> None:
+    def _follow(self, route: Route, model: str, found: list[Candidate | Choice], way: list[Route]) -> None:
         """The route and its fallbacks, each once. Circles were refused when the configuration was read."""
         if route in way:
             return
@@ -155,7 +155,7 @@ class Directory:
             if isinstance(following, Route):
                 self._follow(following, name, found, way)
             elif following is not None:
-                found.append(self._place(following, name))
+                found.append(self._candidate(following, name))
 
     def _bound(self, bound: Binding, model: str) -> Choice:
         route = bound.names.get(model, bound.otherwise)
@@ -195,8 +195,8 @@ class Directory:
     def _offered_to(self, bound: Binding) -> list[tuple[str, str]]:
         names = list(bound.names)
         if bound.otherwise is not None:
-            for place in self._choice(bound.otherwise, "").places:
-                names += [place.model] if place.model else self.models(place.upstream)
+            for candidate in self._choice(bound.otherwise, "").candidates:
+                names += [candidate.model] if candidate.model else self.models(candidate.upstream)
         return [(name, "parley") for name in dict.fromkeys(names)]
 
     # --- made concrete ------------------------------------------------------------------------------------------------
@@ -206,22 +206,22 @@ class Directory:
             return made
         defaults = {**outer, **route.defaults} if outer else route.defaults
         members = [
-            self._place(target, model, defaults)
+            self._candidate(target, model, defaults)
             if isinstance(target, Target)
             else self._choice(target, model, defaults)
             for target in route.targets
         ]
         return Choice(route.model, members, route.strategy)
 
-    def _place(self, target: Target, model: str, outer: Defaults | None = None) -> Place:
+    def _candidate(self, target: Target, model: str, outer: Defaults | None = None) -> Candidate:
         upstream = self.catalog.upstreams[target.upstream]
         defaults: Defaults = {**upstream.defaults, **outer} if outer else upstream.defaults
         if target.defaults:
             defaults = {**defaults, **target.defaults}
         there = (model or upstream.default_model or "") if target.model == AS_ASKED else target.model
-        return Place(upstream, self.providers[upstream.name], there, target.weight, defaults)
+        return Candidate(upstream, self.providers[upstream.name], there, target.weight, defaults)
 
-    def _able(self, choice: Place | Choice, prompt: Prompt, unmet: list[Failure]) -> Place | Choice | None:
+    def _able(self, choice: Candidate | Choice, prompt: Prompt, unmet: list[Failure]) -> Candidate | Choice | None:
         """The same without those who cannot honour the prompt; None when nobody can, and `unmet` says why."""
         if isinstance(choice, Choice):
             able = [found for member in choice.members if (found := self._able(member, prompt, unmet)) is not None]
@@ -239,7 +239,7 @@ class Directory:
         return choice
 
 
-def called(meant: Place | Choice, model: str) -> tuple[str, ...]:
+def called(meant: Candidate | Choice, model: str) -> tuple[str, ...]:
     """What is asked for goes by: a route's name and that by which it was asked; or `upstream/model`, and the model."""
     if isinstance(meant, Choice):
         return (meant.route, model) if model else (meant.route,)

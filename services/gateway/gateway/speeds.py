@@ -1,7 +1,7 @@
-"""How long places take to their first token: what this process saw of late.
+"""How long candidates take to their first token: what this process saw of late.
 
 Each process learns by itself. What it measures includes its own way to the upstream, and nothing has to be told to
-anybody or waited for; the price is that each process tries each place once itself, and again now and then.
+anybody or waited for; the price is that each process tries each candidate once itself, and again now and then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.routing import Place
+from gateway.routing import Candidate
 from parley.clock import monotonic
 
 _NEW: Final = 0.3
@@ -20,7 +20,7 @@ _AT_LEAST: Final = 10.0
 _TRY: Final = 10.0
 """Seconds that one who is tried gets no others, unless it speaks before."""
 _MOST: Final = 1000
-"""Places that are remembered: where callers choose the model's name, they could name any number."""
+"""Candidates that are remembered: where callers choose the model's name, they could name any number."""
 
 
 @dataclass(slots=True)
@@ -31,39 +31,39 @@ class _Known:
 
 
 class Speeds:
-    """By upstream and model. What is older than `recent` seconds is not believed any more: the place is tried again."""
+    """By upstream and model. What is older than `recent` seconds is not believed any more; who it is of is tried again."""
 
     def __init__(self, recent: float = 60.0) -> None:
         self._recent = recent
         self._known: dict[tuple[str, str], _Known] = {}
 
-    def spoke(self, place: Place, seconds: float) -> None:
-        """A place said its first token after so many seconds."""
-        known = self._of(place)
+    def spoke(self, candidate: Candidate, seconds: float) -> None:
+        """A candidate said its first token after so many seconds."""
+        known = self._of(candidate)
         known.seconds = seconds if known.seconds is None else known.seconds + _NEW * (seconds - known.seconds)
         known.seen = monotonic()
 
-    def failed(self, place: Place) -> None:
-        """A place failed before it said anything."""
-        known = self._of(place)
+    def failed(self, candidate: Candidate) -> None:
+        """A candidate failed before it said anything."""
+        known = self._of(candidate)
         known.seconds = max(2 * (known.seconds or 0.0), _AT_LEAST)
         known.seen = monotonic()
 
-    def expected(self, place: Place) -> float:
+    def expected(self, candidate: Candidate) -> float:
         """Seconds to be expected; below 0 for one who should be tried, and infinite while somebody tries it."""
-        known, moment = self._of(place), monotonic()
+        known, moment = self._of(candidate), monotonic()
         if known.seconds is not None and moment - known.seen < self._recent:
             return known.seconds
         if moment - known.tried < _TRY:
             return math.inf if known.seconds is None else known.seconds
         return -1.0
 
-    def tries(self, place: Place) -> None:
-        """A place is asked now."""
-        self._of(place).tried = monotonic()
+    def tries(self, candidate: Candidate) -> None:
+        """A candidate is asked now."""
+        self._of(candidate).tried = monotonic()
 
-    def _of(self, place: Place) -> _Known:
-        which = place.upstream.name, place.model
+    def _of(self, candidate: Candidate) -> _Known:
+        which = candidate.upstream.name, candidate.model
         if (known := self._known.get(which)) is None:
             if len(self._known) >= _MOST:
                 del self._known[next(iter(self._known))]

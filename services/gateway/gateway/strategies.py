@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.routing import Choice, Place
+from gateway.routing import Candidate, Choice
 from parley.chat.prompt import Developer, Prompt, System
 
-Member = Place | Choice
+Member = Candidate | Choice
 Order = list[Member]
 
 _EVERY_64_BITS: Final = 2.0**64
@@ -49,27 +49,27 @@ def by_conversation(members: Sequence[Member], conversation: bytes) -> Order:
     return _drawn(members, luck)
 
 
-def by_load(members: Sequence[Member], load: Callable[[Place], int]) -> Order:
+def by_load(members: Sequence[Member], load: Callable[[Candidate], int]) -> Order:
     """Least busy: the fewest answers under way for its weight; among equals at random, lest all replicas agree."""
 
     def busy(member: Member) -> float:
-        answers = min(map(load, _places(member)))
+        answers = min(map(load, _candidates(member)))
         return (answers + 1) / member.weight if member.weight else math.inf
 
     return sorted(shuffled(members), key=busy)
 
 
-def by_speed(members: Sequence[Member], seconds: Callable[[Place], float]) -> Order:
+def by_speed(members: Sequence[Member], seconds: Callable[[Candidate], float]) -> Order:
     """Fastest: the shortest recent wait for a first token."""
-    return sorted(members, key=lambda member: min(map(seconds, _places(member))))
+    return sorted(members, key=lambda member: min(map(seconds, _candidates(member))))
 
 
-def resting_last(members: Sequence[Member], rests: Callable[[Place], bool]) -> tuple[list[Member], list[Member]]:
+def resting_last(members: Sequence[Member], rests: Callable[[Candidate], bool]) -> tuple[list[Member], list[Member]]:
     """Those who can be asked, and those who rest: nobody's turn is spent on them."""
     ready: list[Member] = []
     resting: list[Member] = []
     for member in members:
-        (resting if all(map(rests, _places(member))) else ready).append(member)
+        (resting if all(map(rests, _candidates(member))) else ready).append(member)
     return ready, resting
 
 
@@ -96,9 +96,9 @@ def _drawn(members: Sequence[Member], luck: Callable[[Member], float]) -> Order:
     return sorted(members, key=waits)
 
 
-def _places(member: Member) -> list[Place]:
-    return [member] if isinstance(member, Place) else list(member.places)
+def _candidates(member: Member) -> list[Candidate]:
+    return [member] if isinstance(member, Candidate) else list(member.candidates)
 
 
 def _name(member: Member) -> str:
-    return f"{member.upstream.name}/{member.model}" if isinstance(member, Place) else member.route
+    return f"{member.upstream.name}/{member.model}" if isinstance(member, Candidate) else member.route

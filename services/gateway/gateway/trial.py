@@ -1,4 +1,4 @@
-"""One attempt at one place, from the lease to its return."""
+"""One attempt at one candidate, from the lease to its return."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Self
 from gateway.accounting import Attempt, Tally
 from gateway.drain import draining
 from gateway.patience import Patience
-from gateway.routing import Place
+from gateway.routing import Candidate
 from parley.chat.events import Event, Events, Stop, Usage
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic
@@ -34,21 +34,21 @@ class Trial:
         "_vault",
         "asked",
         "attempt",
+        "candidate",
         "first",
         "lease",
-        "place",
     )
 
     asked: Prompt
-    """The prompt as it was put to the place."""
+    """The prompt as it was put to the candidate."""
     first: Event
     """The event that `begin` waited for; `next` gives those after it."""
     _events: Events
     _patience: Patience
 
-    def __init__(self, vault: Vault, place: Place, lease: Lease, attempt: Attempt) -> None:
+    def __init__(self, vault: Vault, candidate: Candidate, lease: Lease, attempt: Attempt) -> None:
         self._vault = vault
-        self.place = place
+        self.candidate = candidate
         self.lease = lease
         self.attempt = attempt
         attempt.asked, attempt.lease = monotonic(), lease
@@ -58,14 +58,14 @@ class Trial:
 
     async def begin(self, prompt: Prompt, tally: Tally) -> None:
         """Ask, and wait for the first event. Raises Failure; then the trial is over."""
-        self.asked, provider = prompt, self.place.provider
+        self.asked, provider = prompt, self.candidate.provider
         try:
             opening = opener(provider)
             if opening is not None and self.lease.session is None:
                 # Shielded: a session that is made while the caller hangs up must still be noted, to be deleted.
                 await asyncio.shield(asyncio.ensure_future(self._open(opening)))
             self._events = provider.stream(prompt, self.lease)
-            if self.place.upstream.hang_up == "drain":
+            if self.candidate.upstream.hang_up == "drain":
                 self._events = draining(self._events, tally, self.attempt)
             self._patience = Patience(self.lease.place.timeouts, self.lease, monotonic() - tally.started)
             self.first = await anext(self._events)
@@ -93,7 +93,7 @@ class Trial:
 
     def shorten(self, say: Callable[[list[Event]], bool], said: Callable[[Event], None]) -> None:
         """Let what comes while `next` waits go to `say` at once, and, if taken, to `said`: `next` gives the others."""
-        if self.place.upstream.hang_up == "drain":
+        if self.candidate.upstream.hang_up == "drain":
             return  # they come to us from another task, which may be ahead of us
 
         going, patience, attempt = self._going, self._patience, self.attempt
@@ -174,7 +174,7 @@ class Trial:
     def _settle(self, problem: BaseException | None, failure: Failure | None) -> None:
         self.attempt.ended = monotonic()
         if failure is not None:
-            self.lease.credential.keep_out_of(failure, self.place.upstream)
+            self.lease.credential.keep_out_of(failure, self.candidate.upstream)
             self.attempt.failure = failure
             self._vault.give_back(self.lease, failure)
         else:  # where something went wrong it was a hang-up, or a bug of ours: nobody upstream is to blame

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.planning import Plan, Planner
-from gateway.routing import Choice, Choices, Place
+from gateway.routing import Candidate, Choice, Choices
 from gateway.speeds import Speeds
 from parley.catalog import Strategy, Upstream
 from parley.chat.prompt import Prompt, User
@@ -35,18 +35,18 @@ class Known:
         return self.asked.count(route) - 1
 
 
-def place(name: str) -> Place:
-    return Place(Upstream(name, "echo"), Nobody(), "m")  # type: ignore[arg-type]
+def candidate(name: str) -> Candidate:
+    return Candidate(Upstream(name, "echo"), Nobody(), "m")  # type: ignore[arg-type]
 
 
-A, B, C, D = map(place, "abcd")
+A, B, C, D = map(candidate, "abcd")
 
 
-def route(strategy: Strategy, *members: Place | Choice, name: str = "r") -> Choice:
+def route(strategy: Strategy, *members: Candidate | Choice, name: str = "r") -> Choice:
     return Choice(name, members, strategy)
 
 
-async def planned(known: Known, *choices: Place | Choice, speeds: Speeds | None = None) -> str:
+async def planned(known: Known, *choices: Candidate | Choice, speeds: Speeds | None = None) -> str:
     """Heats apart by blanks, lanes by bars."""
     planner = Planner(known, known, speeds or Speeds())  # type: ignore[arg-type]
     asked: Choices = choices

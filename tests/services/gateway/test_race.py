@@ -11,7 +11,7 @@ from gateway.accounting import Tally
 from gateway.limiter import Limiter
 from gateway.planning import Plan
 from gateway.relay import Relay
-from gateway.routing import Place
+from gateway.routing import Candidate
 from gateway.speeds import Speeds
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event, Events, Stop, Text
@@ -79,8 +79,10 @@ class Race:
         self.runners = {name: Runner(script) for name, script in scripts.items()}
         self.tally = Tally("id", lambda _: None)
         times = Timeouts(between_tokens=0.2)
-        places = [Place(Upstream(name, "echo", timeouts=times), runner, "m") for name, runner in self.runners.items()]
-        self.plan = Plan([[[place] for place in places]])
+        candidates = [
+            Candidate(Upstream(name, "echo", timeouts=times), runner, "m") for name, runner in self.runners.items()
+        ]
+        self.plan = Plan([[[candidate] for candidate in candidates]])
 
     async def words(self) -> str:
         relay = Relay(self.ledger, Unlimited(), Speeds(), LIMITER, attempts=1, queue_seconds=1)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from gateway.accounting import Tally
 from gateway.limiter import Limiter
 from gateway.planning import Plan
 from gateway.relay import Relay
-from gateway.routing import Place
+from gateway.routing import Candidate
 from gateway.speeds import Speeds
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Events, Stop, Text
@@ -105,12 +105,12 @@ class Scene:
         self.relay = Relay(self.ledger, self.purse, self.speeds, LIMITER, attempts, queue_seconds=1)  # type: ignore[arg-type]
         self.tally = Tally("id", lambda _: None)
 
-    def place(self, name: str, **facts: Any) -> Place:
-        return Place(Upstream(name, "echo", timeouts=Timeouts(total=0.3)), self.servers[name], "m", **facts)  # type: ignore[arg-type]
+    def candidate(self, name: str, **facts: Any) -> Candidate:
+        return Candidate(Upstream(name, "echo", timeouts=Timeouts(total=0.3)), self.servers[name], "m", **facts)  # type: ignore[arg-type]
 
     async def run(self, *heats: str) -> str:
         """Heats of lanes apart by bars: `Scene.run("ab", "c|d")`."""
-        plan = Plan([[[self.place(name) for name in lane] for lane in heat.split("|")] for heat in heats])
+        plan = Plan([[[self.candidate(name) for name in lane] for lane in heat.split("|")] for heat in heats])
         trial = await self.relay.first_to_speak(plan, Prompt([User("?")]), self.tally)
         async with trial:
             said = trial.first
@@ -251,8 +251,8 @@ async def test_everything_lent_comes_back_once() -> None:
 async def test_speeds_are_learnt_from_first_tokens_and_failures() -> None:
     scene = Scene(a=no(UpstreamBroken), b=Server(0.05))
     await scene.run("ab")
-    assert scene.speeds.expected(scene.place("a")) >= 10
-    assert 0.04 < scene.speeds.expected(scene.place("b")) < 0.3
+    assert scene.speeds.expected(scene.candidate("a")) >= 10
+    assert 0.04 < scene.speeds.expected(scene.candidate("b")) < 0.3
 
 
 async def test_the_time_of_all_attempts_together_is_the_time_of_the_request() -> None:
@@ -267,7 +267,7 @@ async def test_each_place_is_asked_with_its_own_defaults() -> None:
     seen: list[Prompt] = []
     answer = scene.servers["a"].stream
     scene.servers["a"].stream = lambda prompt, lease: seen.append(prompt) or answer(prompt, lease)  # type: ignore[method-assign,func-returns-value]
-    plan = Plan([[[scene.place("a", defaults={"temperature": 0.5, "top_p": 0.5})]]])
+    plan = Plan([[[scene.candidate("a", defaults={"temperature": 0.5, "top_p": 0.5})]]])
     asked = Prompt([User("?")], temperature=0.0, raw={"temperature": 0.0})
     async with await scene.relay.first_to_speak(plan, asked, scene.tally) as trial:
         while await trial.next() is not None:

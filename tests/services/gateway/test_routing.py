@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.routing import Choice, Directory, Place
+from gateway.routing import Candidate, Choice, Directory
 from parley.catalog import Binding, Caller, Catalog, Route, Target, Upstream
 from parley.chat.prompt import ImagePart, Prompt, User
 from parley.errors import BadRequest, ModelNotFound, UnsupportedParameter
@@ -38,15 +38,15 @@ def ask(model: str = "", content: Any = "hi") -> Prompt:
     return Prompt([User(content)], model=model)
 
 
-def places(d: Directory, prompt: Prompt, caller: Caller | None = None) -> list[Place]:
-    found: list[Place] = []
+def candidates(d: Directory, prompt: Prompt, caller: Caller | None = None) -> list[Candidate]:
+    found: list[Candidate] = []
     for choice in d.choices(prompt, caller):
-        found += [choice] if isinstance(choice, Place) else choice.places
+        found += [choice] if isinstance(choice, Candidate) else choice.candidates
     return found
 
 
 def where(d: Directory, model: str, caller: Caller | None = None) -> list[tuple[str, str]]:
-    return [(place.upstream.name, place.model) for place in places(d, ask(model), caller)]
+    return [(candidate.upstream.name, candidate.model) for candidate in candidates(d, ask(model), caller)]
 
 
 ONE = Upstream("one", "openai", models=("a", "b"), default_model="a")
@@ -98,7 +98,7 @@ def test_a_route_gives_its_targets_in_order_and_skips_those_that_cannot() -> Non
     d = directory(ONE, TWO, routes=[route], providers={"two": Seeing()})
     assert where(d, "smart") == [("one", "a"), ("two", "c")]
     picture = ask("smart", [ImagePart("https://example.com/a.png")])
-    assert [place.upstream.name for place in places(d, picture)] == ["two"]
+    assert [candidate.upstream.name for candidate in candidates(d, picture)] == ["two"]
     with pytest.raises(UnsupportedParameter) as unmet:
         d.choices(ask("one/a", [ImagePart("https://example.com/a.png")]))
     assert unmet.value.param == "messages[0].content[0]"
@@ -152,7 +152,7 @@ def test_a_fallback_may_honour_what_the_route_cannot() -> None:
     routes = [Route("smart", (Target("one", "a"),), fallback=("two/c",))]
     d = directory(ONE, TWO, routes=routes, providers={"two": Seeing()})
     picture = ask("smart", [ImagePart("https://example.com/a.png")])
-    assert [place.upstream.name for place in places(d, picture)] == ["two"]
+    assert [candidate.upstream.name for candidate in candidates(d, picture)] == ["two"]
 
 
 def test_the_default_model_may_be_a_route() -> None:
@@ -169,12 +169,12 @@ def test_defaults_nearest_to_the_target_go_first_and_the_request_before_all() ->
     d = directory(up, routes=routes)
     asked = ask("outer")
     asked.raw = {"messages": []}
-    (place,) = places(d, asked)
-    put = place.asked(asked)
+    (candidate,) = candidates(d, asked)
+    put = candidate.asked(asked)
     assert (put.model, put.temperature, put.top_p, put.seed, put.raw["top_k"]) == ("m", 0.4, 0.3, 2, 1)
     asked.temperature = 1.5
-    assert place.asked(asked).temperature == 1.5
-    (plain,) = places(d, ask("up/m"))
+    assert candidate.asked(asked).temperature == 1.5
+    (plain,) = candidates(d, ask("up/m"))
     assert plain.asked(asked).top_p == 0.1, "an upstream's defaults hold for its own names too"
 
 

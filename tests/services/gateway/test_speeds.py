@@ -1,4 +1,4 @@
-"""How fast places are, as far as a process has seen."""
+"""How fast candidates are, as far as a process has seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import speeds as module
-from gateway.routing import Place
+from gateway.routing import Candidate
 from gateway.speeds import Speeds
 from parley.catalog import Upstream
 
@@ -17,8 +17,8 @@ class Nobody:
     features: frozenset[Any] = frozenset()
 
 
-A = Place(Upstream("a", "echo"), Nobody(), "m")  # type: ignore[arg-type]
-B = Place(Upstream("b", "echo"), Nobody(), "m")  # type: ignore[arg-type]
+A = Candidate(Upstream("a", "echo"), Nobody(), "m")  # type: ignore[arg-type]
+B = Candidate(Upstream("b", "echo"), Nobody(), "m")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_was_seen_is_averaged_the_newest_more(clock: list[float]) -> None:
 def test_a_place_is_known_by_its_model_too(clock: list[float]) -> None:
     speeds = Speeds()
     speeds.spoke(A, 1.0)
-    assert speeds.expected(Place(A.upstream, A.provider, "other")) < 0
+    assert speeds.expected(Candidate(A.upstream, A.provider, "other")) < 0
 
 
 def test_failing_fast_is_not_speed(clock: list[float]) -> None:
@@ -63,7 +63,7 @@ def test_failing_fast_is_not_speed(clock: list[float]) -> None:
 def test_names_that_callers_make_up_do_not_fill_the_memory(clock: list[float]) -> None:
     speeds = Speeds()
     for number in range(5000):
-        speeds.spoke(Place(A.upstream, A.provider, f"made up {number}"), 1.0)
+        speeds.spoke(Candidate(A.upstream, A.provider, f"made up {number}"), 1.0)
     assert len(speeds._known) == 1000
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import strategies
-from gateway.routing import Choice, Place
+from gateway.routing import Candidate, Choice
 from parley.catalog import Upstream
 from parley.chat.prompt import Assistant, Prompt, System, User
 
@@ -17,15 +17,15 @@ class Nobody:
     features: frozenset[Any] = frozenset()
 
 
-def place(name: str, weight: float = 1.0) -> Place:
-    return Place(Upstream(name, "echo"), Nobody(), "m", weight)  # type: ignore[arg-type]
+def candidate(name: str, weight: float = 1.0) -> Candidate:
+    return Candidate(Upstream(name, "echo"), Nobody(), "m", weight)  # type: ignore[arg-type]
 
 
 def names(order: Any) -> str:
-    return "".join(member.upstream.name if isinstance(member, Place) else member.route for member in order)
+    return "".join(member.upstream.name if isinstance(member, Candidate) else member.route for member in order)
 
 
-ABC = [place("a"), place("b"), place("c")]
+ABC = [candidate("a"), candidate("b"), candidate("c")]
 
 
 def test_turns_go_round_and_the_others_follow() -> None:
@@ -39,7 +39,7 @@ def test_a_random_order_has_everybody_once_and_anybody_first() -> None:
 
 
 def test_weights_are_shares_of_being_first_and_0_is_for_when_all_others_failed() -> None:
-    members = [place("a", 6), place("b", 3), place("c", 1), place("d", 0)]
+    members = [candidate("a", 6), candidate("b", 3), candidate("c", 1), candidate("d", 0)]
     orders = [names(strategies.by_weight(members)) for _ in range(5000)]
     first = Counter(order[0] for order in orders)
     assert all(order[3] == "d" for order in orders)
@@ -73,7 +73,7 @@ def keys(count: int) -> list[bytes]:
 
 
 def test_conversations_spread_by_weight_and_always_in_the_same_way() -> None:
-    members = [place("a"), place("b"), place("c", 2)]
+    members = [candidate("a"), candidate("b"), candidate("c", 2)]
     orders = [names(strategies.by_conversation(members, key)) for key in keys(4000)]
     assert orders == [names(strategies.by_conversation(members[::-1], key)) for key in keys(4000)]
     first = Counter(order[0] for order in orders)
@@ -89,20 +89,20 @@ def test_when_one_leaves_only_its_conversations_move() -> None:
 
 def test_the_least_busy_for_its_weight_comes_first_and_equals_take_turns_at_random() -> None:
     load = {"a": 4, "b": 1, "c": 2}
-    assert names(strategies.by_load(ABC, lambda place: load[place.upstream.name])) == "bca"
-    heavy = [place("a", 10), place("b"), place("c", 0)]
-    assert names(strategies.by_load(heavy, lambda place: load[place.upstream.name])) == "abc"
+    assert names(strategies.by_load(ABC, lambda candidate: load[candidate.upstream.name])) == "bca"
+    heavy = [candidate("a", 10), candidate("b"), candidate("c", 0)]
+    assert names(strategies.by_load(heavy, lambda candidate: load[candidate.upstream.name])) == "abc"
     assert {names(strategies.by_load(ABC, lambda _: 0))[0] for _ in range(100)} == set("abc")
 
 
 def test_the_fastest_comes_first() -> None:
     seconds = {"a": 0.5, "b": 0.1, "c": -1.0}
-    assert names(strategies.by_speed(ABC, lambda place: seconds[place.upstream.name])) == "cba"
+    assert names(strategies.by_speed(ABC, lambda candidate: seconds[candidate.upstream.name])) == "cba"
 
 
 @pytest.mark.parametrize(("resting", "ready", "last"), [("b", "ac", "b"), ("", "abc", ""), ("abc", "", "abc")])
 def test_who_rests_is_set_apart(resting: str, ready: str, last: str) -> None:
-    found = strategies.resting_last(ABC, lambda place: place.upstream.name in resting)
+    found = strategies.resting_last(ABC, lambda candidate: candidate.upstream.name in resting)
     assert (names(found[0]), names(found[1])) == (ready, last)
 
 

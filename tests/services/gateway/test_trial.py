@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from gateway.accounting import Attempt, Tally
-from gateway.routing import Place
+from gateway.routing import Candidate
 from gateway.trial import Trial
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event, Events, Stop, Text, Usage
@@ -53,7 +53,7 @@ def lease() -> Lease:
 async def patiently(events: Events, timeouts: Timeouts, held: Lease, ledger: Ledger | None = None) -> Events:
     """The events, passed on as the relay does it."""
     held.upstream = Upstream("u", "echo", timeouts=timeouts)
-    trial = Trial(ledger or Ledger(), Place(held.upstream, Speaker(events), "m"), held, Attempt("u", "m"))
+    trial = Trial(ledger or Ledger(), Candidate(held.upstream, Speaker(events), "m"), held, Attempt("u", "m"))
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
     async with trial:
         event: Event | None = trial.first
@@ -196,7 +196,7 @@ async def test_whoever_hangs_up_second_lets_the_first_finish() -> None:
         finally:
             await asyncio.sleep(0.02)
 
-    trial = Trial(ledger, Place(held.upstream, Speaker(reluctant()), "m"), held, Attempt("u", "m"))
+    trial = Trial(ledger, Candidate(held.upstream, Speaker(reluctant()), "m"), held, Attempt("u", "m"))
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
     await asyncio.gather(trial.abandon(), trial.abandon())
     await trial.abandon()
@@ -205,7 +205,7 @@ async def test_whoever_hangs_up_second_lets_the_first_finish() -> None:
 
 async def test_an_answer_that_we_cut_short_ourselves_is_nobodys_fault() -> None:
     ledger, held = Ledger(), lease()
-    trial = Trial(ledger, Place(held.upstream, Speaker(speaker("a", "b")), "m"), held, Attempt("u", "m"))
+    trial = Trial(ledger, Candidate(held.upstream, Speaker(speaker("a", "b")), "m"), held, Attempt("u", "m"))
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
     async with trial:
         trial.suffices()
@@ -235,7 +235,7 @@ async def overheard(held: Lease, ledger: Ledger, said: list[Event], timeouts: Ti
 
     held.upstream = Upstream("u", "echo", timeouts=timeouts, hang_up=held.upstream.hang_up)
     attempt = Attempt("u", "m")
-    trial = Trial(ledger, Place(held.upstream, Speaker(upstream()), "m"), held, attempt)
+    trial = Trial(ledger, Candidate(held.upstream, Speaker(upstream()), "m"), held, attempt)
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
     async with trial:
         trial.shorten(say, said.append)
@@ -269,7 +269,7 @@ async def test_an_upstream_that_may_finish_alone_is_not_overheard() -> None:
 
 async def test_what_came_together_is_said_together_up_to_the_first_that_must_not() -> None:
     held, said, at_once = lease(), list[Event](), list[list[Event]]()
-    trial = Trial(Ledger(), Place(held.upstream, Speaker(speaker("first")), "m"), held, Attempt("u", "m"))
+    trial = Trial(Ledger(), Candidate(held.upstream, Speaker(speaker("first")), "m"), held, Attempt("u", "m"))
     await trial.begin(Prompt([User("hi")]), Tally("id", lambda _: None))
     async with trial:
         trial.shorten(lambda events: not at_once.append(events), said.append)
