@@ -31,7 +31,7 @@ class _Known:
 
 
 class Speeds:
-    """By upstream and model. What is older than `recent` seconds is not believed any more; who it is of is tried again."""
+    """By upstream and model. What is older than `recent` seconds is not believed: the candidate is tried again."""
 
     def __init__(self, recent: float = 60.0) -> None:
         self._recent = recent
