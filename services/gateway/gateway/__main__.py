@@ -1,11 +1,12 @@
-"""`python -m gateway`: becomes gunicorn, which serves `gateway.app`."""
+"""`python -m gateway`: gunicorn in this process, which serves `gateway.app`."""
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from pathlib import Path
+
+from gunicorn.app.wsgiapp import run
 
 from parley.configuration.environment import read_settings
 from parley.settings import ConfigurationError
@@ -14,14 +15,16 @@ _ENOUGH_FILES = 65536
 
 
 def main() -> None:
-    """Replace this process by gunicorn. Exit code 2: the configuration cannot be used, and a sentence says why."""
+    """Run gunicorn, until it is told to end. Exit code 2: the configuration cannot be used, and a sentence says why."""
     try:
         read_settings()  # each worker reads them again; here a mistake is one line and no traceback
     except ConfigurationError as problem:
         sys.exit(_refused(problem))
     _allow_many_streams()
-    configuration = Path(__file__).with_name("gunicorn.conf.py")
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", f"file:{configuration}", *sys.argv[1:]])  # noqa: S606  # our own interpreter, no shell
+    # Not `gunicorn` as a program of its own: it would import all of this once more, which takes as long as the rest of
+    # the start.
+    sys.argv[1:1] = ["--config", f"file:{Path(__file__).with_name('gunicorn.conf.py')}"]
+    run(prog="python -m gateway")
 
 
 def _refused(problem: ConfigurationError) -> int:
