@@ -20,6 +20,8 @@ def troubles(status: dict[str, Any]) -> Iterator[Trouble]:
         yield Trouble("redis", f"Redis is {redis}: a gateway lends credentials by its own share of each limit.")
     elif not any(name.startswith("keeper-") for name in status["processes"]):
         yield Trouble("keeper", "No keeper is alive: gateways renew credentials and open sessions themselves.")
+    if problem := status.get("configuration", {}).get("problem"):
+        yield Trouble("configuration", f"The newest one cannot be used here, the one before is in force: {problem}")
     for name, upstream in status["upstreams"].items():
         if upstream is None:
             continue

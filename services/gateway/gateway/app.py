@@ -120,7 +120,11 @@ async def _parts(settings: Environment, advice: Sequence[str]) -> AsyncIterator[
             state.recent.note(journal.write(record))
 
         books = Books(enter, state.meter, figures, lambda: current.snapshot.catalog.prices, limiter.over)
-        health = Health(replica, VERSION, lambda: current.snapshot.doorkeeper.open, fleet.status)
+
+        def status() -> dict[str, Any]:
+            return {**fleet.status(), "configuration": live.status()}
+
+        health = Health(replica, VERSION, lambda: current.snapshot.doorkeeper.open, status)
         # What lives from the start lives to the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()

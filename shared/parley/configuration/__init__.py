@@ -65,7 +65,7 @@ def read_catalog(settings: Environment, changes: Mapping[str, Any] | None = None
         now.routes,
         now.default_model,
         now.callers,
-        keyed=old.keyed or bool(now.callers),
+        keyed=old.keyed or bool(now.callers) or "keys" in (changes or {}),
         prices=now.prices,
         model_limits=ModelLimits(now.limits.values()),
     )

@@ -13,7 +13,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from os import stat_result
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from parley.catalog import Catalog
 from parley.clock import monotonic, sleep
@@ -43,6 +43,7 @@ class Live:
         self._revisions = revisions
         self._files = files
         self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
         self._stamps = self._stamped()
         self._changes: Changes = {}
         self.catalog = read({}).catalog
@@ -68,13 +69,26 @@ class Live:
 
     async def look(self) -> None:
         """See whether there is something newer, and put it in force. Raises StateUnavailable, LostKey."""
-        if (stamps := self._stamped()) != self._stamps:
-            self._stamps = stamps
-            await self._take("the changed file")
-        if await self._revisions.number() != self.revision:
-            self.revision, self._changes = await self._revisions.current()
-            await self._take(f"revision {self.revision}")
-        self.confirmed = monotonic()
+        async with self._turn:
+            if (stamps := self._stamped()) != self._stamps:
+                self._stamps = stamps
+                await self._take("the changed file")
+            if await self._revisions.number() != self.revision:
+                self.revision, self._changes = await self._revisions.current()
+                await self._take(f"revision {self.revision}")
+            self.confirmed = monotonic()
+
+    async def reach(self, revision: int, patience: float) -> None:
+        """Do not wait for the next look, but have a revision in force at once; try for `patience` seconds at most."""
+        over = monotonic() + patience
+        await self._try_look()
+        while self.revision < revision and monotonic() < over:
+            await sleep(EVERY / 5)
+            await self._try_look()
+
+    def status(self) -> dict[str, Any]:
+        """For pages about how this process is; safe to show."""
+        return {"revision": self.revision, "problem": self.problem or None}
 
     async def _take(self, news: str) -> None:
         try:

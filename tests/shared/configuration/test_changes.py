@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from parley.catalog import Budget, Catalog, Limits
 from parley.configuration import read_catalog
+from parley.configuration.editing.places import without_entry
 from parley.configuration.families import Environment
 from parley.configuration.keys import IssuedKey, digest, new_key
 from parley.configuration.upstreams import facts_of, upstream_of
@@ -123,6 +124,13 @@ def test_keys_are_known_by_their_digests_old_ones_for_a_grace(settings: Environm
     assert (now.expires, before.expires) == (None, 77.0)
     assert now.issued and str(now.networks[0]) == "10.0.0.0/8"
     assert IssuedKey.model_validate(bob).prefix.startswith("sk-parley-")
+
+
+def test_where_keys_were_issued_a_key_is_asked_for_though_the_last_one_is_gone(tmp_path: Path) -> None:
+    settings = Environment(_env_file=None, parley_config=tmp_path / "none", parley_model_config=tmp_path / "none")
+    gone = without_entry({"keys": {"bob": issued()}}, ("keys", "bob"))
+    assert read_catalog(settings, gone).catalog.keyed and not read_catalog(settings, gone).catalog.callers
+    assert not read_catalog(settings).catalog.keyed
 
 
 def test_routes_limits_prices_and_the_default_model(settings: Environment) -> None:

@@ -48,13 +48,16 @@ def with_entry(document: Mapping[str, Any], place: Place, entry: Any) -> dict[st
 
 
 def without_entry(document: Mapping[str, Any], place: Place) -> dict[str, Any]:
-    """The document that says nothing at a place; what is empty then goes, too."""
+    """The document that says nothing at a place; what is empty then goes, too.
+
+    But for keys: where some were issued a key is asked for, also when the last one is gone.
+    """
     changed = deepcopy(dict(document))
     if not says(changed, place):
         return changed
     del entry_at(changed, place[:-1])[place[-1]]
     for length in range(len(place) - 1, 0, -1):
-        if not entry_at(changed, place[:length]):
+        if not entry_at(changed, place[:length]) and place[:length] != ("keys",):
             del entry_at(changed, place[: length - 1])[place[length - 1]]
     return changed
 
