@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
 
-import msgspec
-
-Params = dict[str, Any]
+from ..cloudflare import challenge, gateway
+from ..plan import Page, Params
 
 JSON = "application/json"
-HTML = "text/html; charset=UTF-8"
-CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH", "cf-mitigated": "challenge"}
-CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
-<meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"></div>
-<script>(function(){window._cf_chl_opt={cvId:'3'};var a=document.createElement('script');
-a.src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1';}());</script></body></html>
-"""
-GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
-
-
-class Page(msgspec.Struct):
-    """An answer in one piece."""
-
-    status: int
-    text: str = ""
-    content_type: str = JSON
-    headers: Mapping[str, str] = {}
 
 
 def error(status: int, kind: str, message: str, **details: Any) -> Page:
     """An error in the service's envelope."""
     inner = {"type": kind, "message": message, **({"details": details} if details else {})}
-    return Page(status, json.dumps({"type": "error", "error": inner, "request_id": None}))
+    return Page(status, JSON, json.dumps({"type": "error", "error": inner, "request_id": None}))
 
 
 def session_invalid(status: int = 403) -> Page:
@@ -47,11 +28,6 @@ def session_invalid(status: int = 403) -> Page:
         error_visibility="user_facing",
         error_code="account_session_invalid",
     )
-
-
-def challenge(status: int) -> Page:
-    """The front proxy asks for a human."""
-    return Page(status, CHALLENGE_PAGE, HTML, CLOUDFLARE)
 
 
 def quota(params: Params) -> Page:
@@ -71,9 +47,9 @@ def throttle(params: Params) -> Page:
     """Not so fast, with or without a Retry-After."""
     made = error(429, "rate_limit_error", "This request would exceed your account's rate limit. Please slow down.")
     wait = params.get("retry_after")
-    if wait is not None:
-        made.headers = {"Retry-After": formatdate(time.time() + 7, usegmt=True) if wait == "date" else str(wait)}
-    return made
+    if wait == "date":
+        wait = formatdate(time.time() + 7, usegmt=True)
+    return made if wait is None else made.changed({"retry_after": wait})
 
 
 def refused(name: str, params: Params) -> Page | None:
@@ -97,7 +73,7 @@ def refused(name: str, params: Params) -> Page | None:
         case "concurrents":
             return quota({"resets_in": None, "claim": "concurrents"})
         case "raw":
-            return Page(status or 200, params.get("text", ""), params.get("content_type", JSON))
+            return Page(status or 200, params.get("content_type", JSON), params.get("text", ""))
     made = _PLAIN.get(name)
     return None if made is None else error(*made) if isinstance(made, tuple) else made
 
@@ -105,7 +81,7 @@ def refused(name: str, params: Params) -> Page | None:
 _PLAIN: dict[str, tuple[int, str, str] | Page] = {
     "overloaded": (529, "overloaded_error", "Overloaded"),
     "server_error": (500, "api_error", "Internal server error"),
-    "bad_gateway_html": Page(502, GATEWAY_PAGE, HTML),
+    "bad_gateway_html": gateway(502),
     "too_large": (413, "request_too_large", "Request exceeds the maximum size"),
     "not_found": (404, "not_found_error", "Conversation not found"),
     "no_model": (400, "invalid_request_error", "Invalid model"),

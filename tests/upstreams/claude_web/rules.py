@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from .refusals import Page, error
+from ..plan import Page
+from .refusals import error
 from .settings import Settings
 
 ROOT = "00000000-0000-4000-8000-000000000000"

@@ -14,13 +14,14 @@ from aiohttp import web
 
 from .. import directives, plan
 from ..asked import headers_of
+from ..cloudflare import HTML, challenge
 from ..delivery import FOREVER, Body, deliver
-from ..plan import deliveries
+from ..plan import Page, deliveries
 from ..stage import Fault, Stage
 from ..visits import Visits
 from . import frames, rules
 from .conversations import Conversation, Conversations, Message
-from .refusals import HTML, REFUSALS, Page, challenge, error, quota, refused, session_invalid
+from .refusals import JSON, REFUSALS, error, quota, refused, session_invalid
 from .settings import Settings, read_settings
 
 
@@ -171,7 +172,7 @@ class Service:
         return _json(self.settings.usage or {"five_hour": {**window, "utilization": 42}, "seven_day": window})
 
     async def _unknown(self, _: Visit) -> Page:
-        return Page(404, "<!DOCTYPE html><html><title>404</title></html>", HTML)
+        return Page(404, HTML, "<!DOCTYPE html><html><title>404</title></html>")
 
     # --- conversations ------------------------------------------------------------------------------------------------
 
@@ -336,15 +337,14 @@ class Service:
         visit.cookies.append(f"sessionKey={renewed}; Path=/; Max-Age=2419200; HttpOnly; SameSite=Lax")
 
     async def _page(self, visit: Visit, page: Page) -> web.StreamResponse:
-        headers = dict(page.headers) | ({"Content-Type": page.content_type} if page.content_type else {})
         self.stage.counts[f"status:{page.status}"] += 1
 
         def on_hangup(*, sent: int) -> None:
             self.stage.hung_up(account=visit.account, route=visit.route, conversation=visit.chat, sent=sent)
 
         how = Plan.of(visit.fault).delivery("chunked" if page.status == 204 else "length")
-        body: Body = [(0.0, page.text.encode())] if page.text else []
-        return await deliver(visit.request, page.status, headers, body, how, on_hangup, visit.cookies)
+        body: Body = [(0.0, page.content)] if page.body else []
+        return await deliver(visit.request, page.status, page.head, body, how, on_hangup, visit.cookies)
 
 
 def _find(request: web.Request) -> tuple[str, str, str]:
@@ -380,7 +380,7 @@ def _pace(asked: rules.Question, settings: Settings) -> float:
 
 
 def _json(told: Any, status: int = 200) -> Page:
-    return Page(status, json.dumps(told))
+    return Page(status, JSON, json.dumps(told))
 
 
 def _not_found() -> Page:

@@ -6,31 +6,20 @@ import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .. import plan
+from .. import cloudflare, plan
+from ..cloudflare import HTML
 from ..plan import Page, Params, deliveries, raw_bytes
 
 Lines = list[bytes]
 
-CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
-<meta name="robots" content="noindex,nofollow"></head><body>
-<script>(function(){window._cf_chl_opt={cvId:'3'};var a=document.createElement('script');
-a.src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1';}());</script></body></html>
-"""
-BLOCK_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | Cloudflare</title></head>
-<body><h1>Sorry, you have been blocked</h1></body></html>
-"""
 WAF_PAGE = """<!DOCTYPE html>
 <html><head><title>Human Verification</title><script src="https://waf.invalid/awswaf/captcha.js"></script></head>
 <body><div id="captcha-container"></div></body></html>
 """
-GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 PROXY_PAGE = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>It works!</body></html>\n"
 
-HTML = "text/html; charset=UTF-8"
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
-CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
-CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
 
 
 def refused(status: int, text: str, **more: Any) -> Page:
@@ -43,10 +32,10 @@ PAGES = {
     "forbidden": Page(403, JSON, '{"error":"Forbidden"}'),
     "suspended": refused(403, "Your account has been suspended"),
     "bad_signature": Page(401, JSON, '{"message":"invalid signature"}'),
-    "cloudflare_block": Page(403, HTML, BLOCK_PAGE, CLOUDFLARE),
-    "cloudflare_403": Page(403, HTML, CHALLENGE_PAGE, CHALLENGE),
-    "cloudflare_503": Page(503, HTML, CHALLENGE_PAGE, CLOUDFLARE),
-    "cloudflare_200": Page(200, HTML, CHALLENGE_PAGE, CLOUDFLARE),
+    "cloudflare_block": cloudflare.BLOCK,
+    "cloudflare_403": cloudflare.challenge(403),
+    "cloudflare_503": cloudflare.challenge(503, marked=False),
+    "cloudflare_200": cloudflare.challenge(200, marked=False),
     "waf_202": Page(202, HTML, "", {"x-amzn-waf-action": "challenge"}),
     "waf_405": Page(405, HTML, WAF_PAGE, {"x-amzn-waf-action": "captcha"}),
     "waf_403": Page(403, HTML, WAF_PAGE),
@@ -61,9 +50,9 @@ PAGES = {
     "too_long": refused(400, "question is too long"),
     "too_large": Page(413, TEXT, "Payload Too Large"),
     "server_error": refused(500, "Internal server error"),
-    "bad_gateway_html": Page(502, HTML, GATEWAY_PAGE, CLOUDFLARE),
+    "bad_gateway_html": cloudflare.gateway(502),
     "unavailable": refused(503, "Service unavailable"),
-    "gateway_timeout": Page(504, HTML, GATEWAY_PAGE, CLOUDFLARE),
+    "gateway_timeout": cloudflare.gateway(504),
     "page_200": Page(200, HTML, PROXY_PAGE),
     "no_id": Page(200, JSON, '{"promptId":"uzNcMUGo4sOwl4GFvRpm8"}'),
 }

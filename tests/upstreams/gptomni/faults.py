@@ -6,28 +6,15 @@ import json
 from collections.abc import Callable
 from typing import ClassVar
 
-from .. import plan
+from .. import cloudflare, plan
+from ..cloudflare import HTML
 from ..plan import Page, Params, deliveries, raw_bytes
 
 LOGIN_PAGE = """<!DOCTYPE html>
 <html lang="zh"><head><title>Sign in</title></head><body><form action="/api/auth/signin"></form></body></html>
 """
-CHALLENGE_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title>
-<meta name="robots" content="noindex,nofollow"></head><body><div class="main-wrapper" role="main"></div>
-<script>(function(){window._cf_chl_opt={cvId:'3'};var a=document.createElement('script');
-a.src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1';}());</script></body></html>
-"""
-BLOCK_PAGE = """<!DOCTYPE html><html lang="en-US"><head><title>Attention Required! | Cloudflare</title></head>
-<body><h1>Sorry, you have been blocked</h1></body></html>
-"""
-GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
-
-HTML = "text/html; charset=UTF-8"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
-CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a0000000000abcd-ZRH"}
-CHALLENGE = CLOUDFLARE | {"cf-mitigated": "challenge"}
-
 
 PAGES = {
     "unauthorized_json": Page(401, JSON, '{"error":"Unauthorized"}'),
@@ -37,18 +24,18 @@ PAGES = {
     "error_json_200": Page(200, JSON, '{"error":"Unauthorized"}'),
     "message_json_200": Page(200, JSON, '{"message":"Please sign in"}'),
     "login_html_200": Page(200, HTML, LOGIN_PAGE),
-    "cloudflare_403": Page(403, HTML, CHALLENGE_PAGE, CHALLENGE),
-    "cloudflare_503": Page(503, HTML, CHALLENGE_PAGE, CHALLENGE),
-    "cloudflare_429": Page(429, HTML, CHALLENGE_PAGE, CHALLENGE),
-    "cloudflare_200": Page(200, HTML, CHALLENGE_PAGE, CHALLENGE),
-    "cloudflare_block": Page(403, HTML, BLOCK_PAGE, CLOUDFLARE),
+    "cloudflare_403": cloudflare.challenge(403),
+    "cloudflare_503": cloudflare.challenge(503),
+    "cloudflare_429": cloudflare.challenge(429),
+    "cloudflare_200": cloudflare.challenge(200),
+    "cloudflare_block": cloudflare.BLOCK,
     "rate_limit": Page(429, JSON, '{"error":"Too many requests"}'),
     "rate_limit_text": Page(429, TEXT, "Too many requests"),
     "quota": Page(402, JSON, '{"error":"You have used up your credits for today"}'),
     "too_large": Page(413, TEXT, "Payload Too Large"),
     "bad_request": Page(400, JSON, '{"error":"prompt is required"}'),
     "server_error": Page(500, JSON, '{"error":"Internal Server Error"}'),
-    "bad_gateway_html": Page(502, HTML, GATEWAY_PAGE, CLOUDFLARE),
+    "bad_gateway_html": cloudflare.gateway(502),
 }
 
 BAD_COOKIE = {
