@@ -22,3 +22,5 @@ vendor qianfan qianfan==0.4.12.3
 vendor gemini google-genai==3.4.0
 vendor huggingface huggingface_hub==2.4.0
 vendor openai028 openai==0.28.1
+# The tool that holds both APIs to their own descriptions (tests/stack/test_schemathesis.py).
+vendor schemathesis schemathesis==4.32.5
