@@ -16,7 +16,6 @@ import msgspec
 
 from console.refusals import NotNow, Refused, Stale, Unusable
 from parley.catalog import Catalog
-from parley.clock import monotonic, sleep
 from parley.configuration import Configured, read_catalog
 from parley.configuration.editing.addresses import check_addresses
 from parley.configuration.editing.edits import Changes
@@ -34,7 +33,7 @@ from parley.state.revisions import Conflict, Revision, Revisions
 from parley.transports import Net
 
 PATIENCE: Final = 3.0
-"""Seconds to wait until a change is in force here; every process looks four times a second."""
+"""Seconds to wait until a change is in force here."""
 _ATTEMPTS: Final = 10
 """Changes upon whatever is there (`If-Match: *`) are made again when somebody else was faster, so many times."""
 _PLACE: Final = re.compile(
@@ -103,7 +102,7 @@ class Editor:
                 number = await self._revisions.write(changes, upon=seen.revision, who=who, what=what)
             except Conflict:
                 continue
-            await self._in_force(number)
+            await self._live.reach(number, PATIENCE)  # where it cannot be in force, `problem` says why
             return Seen(number, View(seen.view.sources, changes))
         raise NotNow("Others change the configuration without pause; ask again.")
 
@@ -153,12 +152,6 @@ class Editor:
             return await found
         except LostKey as lost:
             raise Unusable(str(lost)) from None
-
-    async def _in_force(self, number: int) -> None:
-        """Wait until this process acts by the revision; it may also be unable to, and then it says so in `problem`."""
-        began = monotonic()
-        while (self._live.revision < number or self._live.confirmed < began) and monotonic() < began + PATIENCE:
-            await sleep(0.01)
 
     def _stale(self, seen: Seen, place: Place) -> Stale:
         stale = Stale(
