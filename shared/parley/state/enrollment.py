@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Container, Iterable
 
@@ -29,6 +30,9 @@ class Enrollment:
         desk = self._desks.take(upstream)
         await self._check_seal()
         await self._line.run(script.ENROLL, desk.prefix, *self._records.enrollment(upstream))
+        for identity in list(desk.known):  # an alias or a way there may be new, which no generation tells
+            with contextlib.suppress(NothingToLend):  # it is long gone
+                await self.credential(desk, identity)
         desk.enrolled = True
 
     async def follow(self, upstreams: Iterable[Upstream]) -> None:
@@ -66,6 +70,7 @@ class Enrollment:
         fields = await self._line.call("HMGET", keys.record(desk.upstream.name, identity), *FIELDS)
         credential = self._records.opened(desk.upstream.name, identity, fields)
         if credential is None:
+            desk.known.pop(identity, None)
             raise NothingToLend(f"'{desk.upstream.name}' has no such credential any more.")
         desk.known[identity] = credential
         return credential

@@ -369,6 +369,27 @@ async def test_a_secret_rolled_under_way_is_kept_unless_it_was_renewed_meanwhile
         assert (await two.lend(up)).credential.part() == "rolled"
 
 
+async def test_a_changed_way_or_alias_of_a_credential_is_followed_without_a_new_secret(redis):
+    up = upstream(2)
+    way = replace(up.credentials[0], proxy=Secret("http://p"), timeouts={"total": 7.0}, alias="renamed")
+    changed = replace(up, credentials=(way, up.credentials[1]))
+    async with replica(redis.url, up) as one, replica(redis.url, up) as two:
+        for which in (one, two):
+            await which.lend(up)
+            await which.lend(up)
+            await which.vault.follow([changed])
+            lease = await which.lend(changed)
+            assert (lease.place.proxy, lease.place.timeouts.total, lease.credential.alias) == (
+                "http://p",
+                7.0,
+                "renamed",
+            )
+            assert (await which.lend(changed)).credential.alias == "c1"
+            which.vault._desks.of(changed).known["0123456789ab"] = lease.credential  # forgotten in Redis long ago
+            await which.vault.enroll(changed)
+            assert "0123456789ab" not in which.vault._desks.of(changed).known
+
+
 async def test_enrolling_again_changes_nothing_and_a_new_configuration_is_followed(redis):
     up = upstream(2)
     async with replica(redis.url, up) as one:
