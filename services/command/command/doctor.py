@@ -27,7 +27,9 @@ def main(argv: Sequence[str]) -> int:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the command understands."""
-    parser.add_argument("--url", help="where nginx is (PARLEY_URL, else NGINX_BIND and NGINX_PORT, else http://127.0.0.1:8088)")
+    parser.add_argument(
+        "--url", help="where nginx is (PARLEY_URL, else NGINX_BIND and NGINX_PORT, else http://127.0.0.1:8088)"
+    )
     parser.add_argument(
         "--key-env",
         metavar="NAME",
