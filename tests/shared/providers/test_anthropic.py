@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -18,14 +17,12 @@ from parley.chat.prompt import Prompt
 from parley.leases import Lease
 from parley.providers.anthropic import Anthropic
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, lease, said
 from tests.upstreams.anthropic.frames import FRAMES
 from tests.upstreams.anthropic.settings import MODELS
 from tests.upstreams.running import Emulator
 
+STAND_IN = "anthropic"
 KEY, MODEL = "sk-ant-one", "claude-demo-4-5"
 WORDS = "汉字, words and 🙂: " + " ".join(f"number {n}" for n in range(8))
 WEATHER = {
@@ -36,25 +33,6 @@ WEATHER = {
     },
 }
 CALLS = '!say:Let me look.\n!tool:get_weather:{"town":"Zürich"}\n!tool:get_weather:{"town":"Basel"}'
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("anthropic") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def place(service: Emulator, path: str = "", **options: Any) -> Upstream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,35 +20,14 @@ from parley.providers.openai import OpenAI
 from parley.sealed import Secret
 from parley.settings import ConfigurationError
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, lease, said
 from tests.upstreams.running import Emulator
 
+STAND_IN = "azure"
 KEY = {"api_key": "azure-key-1"}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 VERSIONS = ["2023-12-01-preview", "2024-02-01", "2024-06-01", "2024-09-01-preview", "2024-10-21"]
 LATER = ["2024-12-01-preview", "2025-04-01-preview", "v1", "preview"]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("azure") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def place(service: Emulator, version: str = "2024-10-21", path: str = "", **facts: Any) -> Upstream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -30,28 +29,10 @@ from tests.shared.providers.lending import answered, asking, failed, hung_up_aft
 from tests.upstreams.claude_web.service import organization
 from tests.upstreams.running import Emulator
 
+STAND_IN = "claude_web"
 KEY = "sk-ant-sid01-one"
 MODEL = "claude-sonnet-4-5-20250929"
 LONG = "!say:" + " ".join(f"word{n}" for n in range(60))
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("claude_web") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser(threads=8))
-    yield made
-    await made.aclose()
 
 
 class Desk:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,9 +23,6 @@ from parley.providers.optional import ListsModels, OpensSessions, ProbesCredenti
 from parley.sealed import Secret
 from parley.settings import ConfigurationError
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import (
     answered,
     asking,
@@ -37,26 +34,8 @@ from tests.shared.providers.lending import (
 from tests.upstreams.flowgpt.tokens import WEEK, token
 from tests.upstreams.running import Emulator
 
+STAND_IN = "flowgpt"
 DAY = 86400.0
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("flowgpt") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 class Desk:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -26,28 +25,10 @@ from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, hung_up_after_the_first_event, lease, said
 from tests.upstreams.running import Emulator
 
+STAND_IN = "gemini"
 MODEL = "gemini-2.5-demo"
 GREETING = "Grüße, 世界 🙂"
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {}}}}}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("gemini") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def place(service: Emulator, path: str = "", keys: int = 1, **options: Any) -> Upstream:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,9 +20,6 @@ from parley.providers.gptomni import GPTOmni, gptomni
 from parley.providers.optional import OpensSessions, ProbesCredential, RenewsCredential
 from parley.sealed import Secret
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import (
     answered,
     asking,
@@ -35,27 +31,9 @@ from tests.shared.providers.lending import (
 )
 from tests.upstreams.running import Emulator
 
+STAND_IN = "gptomni"
 COOKIE = "__Host-next-auth.csrf-token=t%7Ch; __Secure-next-auth.session-token=tok-1; NEXT_LOCALE=zh; _ga=GA1.1.2"
 TOKEN = "__Secure-next-auth.session-token"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("gptomni") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser(threads=8))
-    yield made
-    await made.aclose()
 
 
 class Desk:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +23,6 @@ from parley.providers.optional import FindsOrphans, ListsModels, OpensSessions, 
 from parley.sealed import Secret
 from parley.settings import ConfigurationError
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import (
     answered,
     asking,
@@ -37,28 +34,10 @@ from tests.shared.providers.lending import (
 )
 from tests.upstreams.running import Emulator
 
+STAND_IN = "h2ogpte"
 LOGIN = {"session": "s-login", "csrf": "csrf-login", "username": "ada"}
 WORKSPACE = "workspaces/6f0d3c1e-6a52-4c51-9a54-0d0f6a3f0001"
 KEY = {"api_key": "sk-h2o-test"}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("h2ogpte") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser(threads=1))
-    yield made
-    await made.aclose()
 
 
 class Desk:

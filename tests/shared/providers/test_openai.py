@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -22,9 +21,6 @@ from parley.providers.openai import OpenAI
 from parley.providers.rows import ROWS
 from parley.sealed import Secret
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, lease, said
 from tests.shared.transports.peer import Peer, playing
 from tests.upstreams.openai.faults import NAMES
@@ -32,28 +28,10 @@ from tests.upstreams.openai.frames import FRAMES
 from tests.upstreams.openai.twists import CHUNK_TWISTS
 from tests.upstreams.running import Emulator
 
+STAND_IN = "openai"
 KEY = "sk-upstream-1"
 WORDS = "汉字, words and 🙂: " + " ".join(f"number {n}" for n in range(8))
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def place(service: Emulator, provider: str = "openai", **facts: Any) -> Upstream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,37 +16,16 @@ from parley.chat.prompt import Prompt
 from parley.leases import Credential, Lease
 from parley.providers.qianfan import Qianfan, QianfanLegacy
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, hung_up_after_the_first_event, lease, said
 from tests.upstreams.openai.frames import FRAMES
 from tests.upstreams.running import Emulator
 
+STAND_IN = "qianfan"
 KEY = {"value": "bce-v3/ALTAK-demo1/demosecretpart1"}
 ACCESS_KEYS = {"access_key": "DEMOAK", "secret_key": "DEMOSK"}
 APPLICATION = {"api_key": "demoapikey1", "secret_key": "demosecretkey1"}
 WORDS = "!say:汉字, words and 🙂: " + " ".join(f"number {n}" for n in range(8))
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("qianfan") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def v2(service: Emulator, net: Net, parts: dict[str, str] = KEY, **options: Any) -> tuple[Qianfan, Lease]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -16,14 +15,12 @@ from parley.leases import Lease
 from parley.providers.openai import OpenAI
 from parley.providers.rows import ROWS
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, lease, said
 from tests.upstreams.openai.accent_errors import ACCENTED
 from tests.upstreams.openai.lookalikes import ACCENTS
 from tests.upstreams.running import Emulator
 
+STAND_IN = "openai"
 ROW_OF = {name: "openai-compatible" if name == "relay" else name for name in ACCENTS}
 """Which row speaks to which stand-in."""
 everyone = pytest.mark.parametrize("name", ACCENTS)
@@ -48,25 +45,6 @@ KNOBS: dict[str, Any] = {
     "user": "u",
     "verbosity": "low",
 }
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def place(service: Emulator, name: str, key: str = "sk-upstream-1") -> tuple[Upstream, Lease]:

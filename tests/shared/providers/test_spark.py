@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from socket import AF_INET, SOCK_STREAM
 from typing import Any
 
@@ -19,9 +18,6 @@ from parley.providers.optional import ProbesCredential
 from parley.providers.spark import SparkHTTP, SparkSocket
 from parley.sealed import Secret
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import (
     answered,
     asking,
@@ -35,28 +31,10 @@ from tests.shared.transports.peer import Peer, Scene, playing
 from tests.shared.transports.socks import through_socks
 from tests.upstreams.running import Emulator
 
+STAND_IN = "spark"
 APPLICATION = {"app_id": "demoapp1", "api_key": "demo-api-key", "api_secret": "demo-api-secret"}
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 BASEL = '{"town":"Basel"}'
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("spark") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser(threads=1))
-    yield made
-    await made.aclose()
 
 
 class Desk:

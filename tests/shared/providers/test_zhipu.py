@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -17,36 +16,15 @@ from parley.chat.prompt import Prompt
 from parley.leases import Lease
 from parley.providers.zhipu import Zhipu, ZhipuV3
 from parley.transports import Net
-from parley.transports.browser import Browser
-from parley.transports.http import HTTP
-from parley.transports.websocket import WebSockets
 from tests.shared.providers.lending import answered, credential, failed, hung_up_after_the_first_event, lease, said
 from tests.upstreams.openai.frames import FRAMES
 from tests.upstreams.running import Emulator
 
+STAND_IN = "zhipu"
 KEY = "demoid0123456789.demosecret"
 WORDS = "!say:汉字, words and 🙂: " + " ".join(f"number {n}" for n in range(8))
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 CALLS = '!tool:f:{"a":1}\n!tool:f:{"b":2}'
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Emulator]:
-    with Emulator("zhipu") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def service(running: Emulator) -> Emulator:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    made = Net(HTTP(), WebSockets(), Browser())
-    yield made
-    await made.aclose()
 
 
 def v4(service: Emulator, net: Net, **options: Any) -> tuple[Zhipu, Lease]:
