@@ -10,7 +10,7 @@ import httpx
 
 from parley.clock import monotonic
 from parley.doctor import bodies, door, heads, replicas, reuse, streams
-from parley.doctor.answers import told
+from parley.doctor.answers import steadily, told
 from parley.doctor.drain import DRAIN, drain
 from parley.doctor.front import PATIENCE, Front
 from parley.doctor.report import Check, Report
@@ -123,13 +123,13 @@ _SHORT: Final[dict[str, Question]] = {
     heads.CLIENT_ADDRESS: heads.client_address,
     door.METRICS: door.metrics,
     bodies.BODY_LIMIT: bodies.body_limit,
-    bodies.WHOLE_BODY: bodies.whole_body,
+    bodies.WHOLE_BODY: steadily(bodies.whole_body),
     reuse.KEEP_ALIVE: reuse.keep_alive,
 }
 
 _STREAMS: Final[dict[str, Question]] = {
-    streams.STREAM: streams.stream,
-    streams.BUFFERING: streams.buffering,
+    streams.STREAM: steadily(streams.stream),
+    streams.BUFFERING: steadily(streams.buffering),
     streams.COMPRESSION: streams.compression,
 }
 

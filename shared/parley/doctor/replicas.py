@@ -33,7 +33,9 @@ _HELD_FOR: Final = 30.0
 """Seconds; all are released long before."""
 _ROUNDS: Final = 3
 _MOST_PER_ROUND: Final = 20
-_NOTICED_WITHIN: Final = 1.0
+_NOTICED_WITHIN: Final = 2.0
+_SETTLED_WITHIN: Final = 1.0
+"""Seconds in which Redis and nginx agree again on who lives."""
 _SPARED_FOR: Final = 5.5
 """Seconds in which a gateway that broke a connection for somebody else is ready to do so again."""
 
@@ -98,7 +100,7 @@ def _piled(counts: Mapping[str, int]) -> bool:
 async def _spread(front: Front) -> Check:
     missing = set(front.living) - front.seen
     if missing:  # one of them may have come, or gone, just now
-        await sleep(_NOTICED_WITHIN)
+        await sleep(_SETTLED_WITHIN)
         for _ in range(2 * len(front.living)):
             await front.mirror()
         missing = set(front.living) - front.seen
