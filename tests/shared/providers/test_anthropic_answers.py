@@ -17,17 +17,15 @@ from parley.chat.answer import fold
 from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.anthropic import Decoder
 from parley.providers.body import Body
+from tests.shared.providers.recorded import MADE, Told, cuts, read, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "anthropic"
-Told = list[Event | type[errors.Failure]]
 
 BILL = Usage(1069, 57, cached=1024)
 FIRST_BILL = Usage(1069, 1, cached=1024)
 WORDS: Told = [Text("Hel"), Text("lo")]
 HELLO: Told = [*WORDS, Stop("stop"), BILL]
 F, G = ToolCall(0, "toolu_a", "f"), ToolCall(1, "toolu_b", "g")
-MADE = "call_*"
-"""An id that the gateway made."""
 
 
 def ended(reason: FinishReason, *before: Event) -> Told:
@@ -166,24 +164,8 @@ EXPECTED: dict[str, Told] = {
 }
 
 
-def told(chunks: Iterable[bytes], **how: Any) -> Told:
-    """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    body, events = Body({}, Decoder(**{"signed": True, **how})), list[Event | type[errors.Failure]]()
-    try:
-        for chunk in chunks:
-            events.extend(_plain(event) for event in body.feed(chunk))
-            if body.done:
-                break
-        events.extend(body.finish())
-    except errors.Failure as failure:
-        events.append(type(failure))
-    return events
-
-
-def _plain(event: Event) -> Event:
-    if isinstance(event, ToolCall) and event.id and re.fullmatch("call_[0-9a-f]{24}", event.id):
-        event.id = MADE
-    return event
+def events(chunks: Iterable[bytes], **how: Any) -> Told:
+    return told(read(Body({}, Decoder(**{"signed": True, **how})), chunks))
 
 
 def recorded(name: str) -> bytes:
@@ -197,17 +179,14 @@ def test_every_transcript_has_its_expectation():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recorded_answer_comes_to_its_events_however_it_is_cut(name: str):
     data, expected = recorded(name), EXPECTED[name]
-    assert told([data]) == expected
-    assert told(data[at : at + 1] for at in range(len(data))) == expected
-    for at in range(0, len(data) + 1, 7):
-        assert told([data[:at], data[at:]]) == expected
+    for chunks in cuts(data, 7):
+        assert events(chunks) == expected
 
 
 @pytest.mark.parametrize("name", ["page-example", "several-languages", "crlf", "message-instead-of-a-stream"])
 def test_every_place_of_a_cut_gives_the_same(name: str):
-    data = recorded(name)
-    for at in range(len(data) + 1):
-        assert told([data[:at], data[at:]]) == EXPECTED[name]
+    for chunks in cuts(recorded(name)):
+        assert events(chunks) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -216,7 +195,7 @@ def test_an_answer_that_ends_anywhere_gets_no_finish_reason_that_was_not_sent(na
     said = re.search(rb'"stop_reason":"', data)
     stops = [event for event in EXPECTED[name] if isinstance(event, Stop)]
     for at in range(0, len(data), 3):
-        for event in told([data[:at]]):
+        for event in events([data[:at]]):
             if isinstance(event, Stop):
                 assert event == stops[0]
                 assert said and said.end() < at
@@ -231,13 +210,13 @@ def test_what_is_told_keeps_the_grammar(name: str):
 
 def test_thoughts_are_shown_signed_or_not_or_hidden():
     data = recorded("redacted-thinking")
-    assert told([data], signed=False) == [Thought("hm"), Text("Hello"), Stop("stop"), BILL]
-    assert told([data], shown=False) == [Text("Hello"), Stop("stop"), BILL]
+    assert events([data], signed=False) == [Thought("hm"), Text("Hello"), Stop("stop"), BILL]
+    assert events([data], shown=False) == [Text("Hello"), Stop("stop"), BILL]
 
 
 def test_the_input_of_the_answering_tool_is_the_answer():
     data = recorded("two-tools")
-    assert told([data], answer_tool="f") == [
+    assert events([data], answer_tool="f") == [
         Text('{"a":'),
         Text("1}"),
         ToolCall(0, "toolu_b", "g"),
@@ -246,9 +225,9 @@ def test_the_input_of_the_answering_tool_is_the_answer():
         Stop("tool_calls"),
         BILL,
     ]
-    assert told([recorded("tool-whole-in-the-block-start")], answer_tool="f") == [Text('{"a":1}'), Stop("stop"), BILL]
+    assert events([recorded("tool-whole-in-the-block-start")], answer_tool="f") == [Text('{"a":1}'), Stop("stop"), BILL]
     twice = data.replace(b'"name":"g"', b'"name":"f"')
-    assert told([twice], answer_tool="f") == [Text('{"a":'), Text("1}"), Stop("stop"), BILL], "the first one counts"
+    assert events([twice], answer_tool="f") == [Text('{"a":'), Text("1}"), Stop("stop"), BILL], "the first one counts"
 
 
 def test_the_status_of_a_failure_within_a_stream_is_the_streams():

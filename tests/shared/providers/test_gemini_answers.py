@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,16 +15,14 @@ from parley import errors
 from parley.chat.events import Event, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.gemini import Decoder
 from parley.providers.gemini import Body
+from tests.shared.providers.recorded import MADE, Told, cuts, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "gemini"
-Told = list[Event | type[errors.Failure]]
 
 WORDS: Told = [Text("Hel"), Text("lo")]
 HELLO: Told = [*WORDS, Stop("stop")]
 EARLY, LAST = Usage(30, 12, reasoning=12), Usage(30, 21, cached=20, reasoning=12)
 BILLED: Told = [*HELLO, LAST]
-MADE = "call_*"
-"""An id that Parley made."""
 SIGNED = {"google": {"thought_signature": "CpEB"}}
 BASEL, ZURICH = '{"town":"Basel"}', '{"town":"Zürich"}'
 
@@ -135,22 +133,16 @@ EXPECTED: dict[str, Told] = {
 }
 
 
-def told(chunks: Iterable[bytes]) -> Told:
-    """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    body, events = Body({}, Decoder()), list[Event | type[errors.Failure]]()
-    try:
-        for chunk in chunks:
-            events.extend(_plain(event) for event in body.feed(chunk))
-        events.extend(_plain(event) for event in body.finish())
-    except errors.Failure as failure:
-        events.append(type(failure))
-    return events
+def read(chunks: Iterable[bytes]) -> Iterator[Event]:
+    """To the body's own end: usage comes after the last word."""
+    body = Body({}, Decoder())
+    for chunk in chunks:
+        yield from body.feed(chunk)
+    yield from body.finish()
 
 
-def _plain(event: Event) -> Event:
-    if isinstance(event, ToolCall) and event.id and re.fullmatch("call_[0-9a-f]{24}", event.id):
-        event.id = MADE
-    return event
+def events(chunks: Iterable[bytes]) -> Told:
+    return told(read(chunks))
 
 
 def test_every_transcript_has_its_expectation():
@@ -160,10 +152,8 @@ def test_every_transcript_has_its_expectation():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recorded_answer_comes_to_its_events_however_it_is_cut(name: str):
     data, expected = (TRANSCRIPTS / f"{name}.sse").read_bytes(), EXPECTED[name]
-    assert told([data]) == expected
-    assert told(data[at : at + 1] for at in range(len(data))) == expected
-    for at in range(len(data) + 1):
-        assert told([data[:at], data[at:]]) == expected
+    for chunks in cuts(data):
+        assert events(chunks) == expected
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -171,7 +161,7 @@ def test_an_answer_that_ends_anywhere_gets_no_finish_reason_that_was_not_sent(na
     data = (TRANSCRIPTS / f"{name}.sse").read_bytes()
     stops = {event.choice: event for event in EXPECTED[name] if isinstance(event, Stop)}
     for at in range(len(data)):
-        for event in told([data[:at]]):
+        for event in events([data[:at]]):
             if isinstance(event, Stop):
                 assert event == stops[event.choice]
                 assert re.search(rb'"(?:finishReason|blockReason)": ?"[^"]', data[:at])

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 
 from parley import errors
 from parley.chat.answer import fold
-from parley.chat.events import Event, Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
+from parley.chat.events import Extra, FinishReason, Refused, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.openai import Decoder
 from parley.providers.body import Body
+from tests.shared.providers.recorded import MADE, Told, cuts, read, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "openai"
-Told = list[Event | type[errors.Failure]]
 
 HELLO: Told = [Text("Hel"), Text("lo"), Stop("stop")]
 WORDS: Told = HELLO[:2]
-MADE = "call_*"
-"""An id that the gateway made."""
 
 
 def ended(reason: FinishReason) -> Told:
@@ -180,24 +178,8 @@ EXPECTED: dict[str, Told] = {
 }
 
 
-def told(chunks: Iterable[bytes]) -> Told:
-    """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    body, events = Body({}, Decoder()), list[Event | type[errors.Failure]]()
-    try:
-        for chunk in chunks:
-            events.extend(_plain(event) for event in body.feed(chunk))
-            if body.done:
-                break
-        events.extend(body.finish())
-    except errors.Failure as failure:
-        events.append(type(failure))
-    return events
-
-
-def _plain(event: Event) -> Event:
-    if isinstance(event, ToolCall) and event.id and re.fullmatch("call_[0-9a-f]{24}", event.id):
-        event.id = MADE
-    return event
+def events(chunks: Iterable[bytes]) -> Told:
+    return told(read(Body({}, Decoder()), chunks))
 
 
 def test_every_transcript_has_its_expectation():
@@ -207,10 +189,8 @@ def test_every_transcript_has_its_expectation():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recorded_answer_comes_to_its_events_however_it_is_cut(name: str):
     data, expected = (TRANSCRIPTS / f"{name}.sse").read_bytes(), EXPECTED[name]
-    assert told([data]) == expected
-    assert told(data[at : at + 1] for at in range(len(data))) == expected
-    for at in range(len(data) + 1):
-        assert told([data[:at], data[at:]]) == expected
+    for chunks in cuts(data):
+        assert events(chunks) == expected
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -218,7 +198,7 @@ def test_an_answer_that_ends_anywhere_gets_no_finish_reason_that_was_not_sent(na
     data = (TRANSCRIPTS / f"{name}.sse").read_bytes()
     stops = {event.choice: event for event in EXPECTED[name] if isinstance(event, Stop)}
     for at in range(len(data)):
-        for event in told([data[:at]]):
+        for event in events([data[:at]]):
             if isinstance(event, Stop):
                 assert event == stops[event.choice]
                 assert re.search(rb'"finish_reason": ?"[^"]', data[:at])
@@ -226,10 +206,10 @@ def test_an_answer_that_ends_anywhere_gets_no_finish_reason_that_was_not_sent(na
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_what_is_told_keeps_the_grammar(name: str):
-    events = [event for event in EXPECTED[name] if not isinstance(event, type)]
-    answer = fold(events)
+    good = [event for event in EXPECTED[name] if not isinstance(event, type)]
+    answer = fold(good)
     for index, choice in answer.choices.items():
-        stops = [event for event in events if isinstance(event, Stop) and event.choice == index]
+        stops = [event for event in good if isinstance(event, Stop) and event.choice == index]
         assert len(stops) <= 1
         assert all(call.id and call.name for call in choice.calls)
 
@@ -286,9 +266,9 @@ _chunks = st.one_of(
 @given(st.lists(_chunks, max_size=6))
 def test_no_chunk_breaks_the_grammar_or_anything_else(chunks: list[object]):
     body = b"".join(b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in chunks)
-    events = told([body])
-    assert events == told(body[at : at + 7] for at in range(0, len(body), 7))
-    good = [event for event in events if not isinstance(event, type)]
+    found = events([body])
+    assert found == events(body[at : at + 7] for at in range(0, len(body), 7))
+    good = [event for event in found if not isinstance(event, type)]
     answer = fold(good)
     stopped: set[int] = set()
     opened: dict[int, int] = {}

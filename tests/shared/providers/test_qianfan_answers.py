@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from parley import errors
-from parley.chat.events import Event, FinishReason, Stop, Text, Thought, ToolCall, Usage
+from parley.chat.events import FinishReason, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.qianfan import legacy, v2
 from parley.providers.body import Body
+from tests.shared.providers.recorded import MADE, Told, cuts, read, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "qianfan"
-Told = list[Event | type[errors.Failure]]
 
 USED = Usage(6, 2)
 SUN, DOT = Text("晴"), Text("。")
-MADE = "call_*"
-"""An id that the gateway made."""
 
 
 def sunny(reason: FinishReason = "stop") -> Told:
@@ -88,34 +85,9 @@ EXPECTED: dict[str, Told] = {
 }
 
 
-def read(name: str, chunks: Iterable[bytes]) -> Iterable[Event]:
-    body = Body({}, legacy.Decoder() if name.startswith("legacy") else v2.Decoder())
-    for chunk in chunks:
-        yield from body.feed(chunk)
-        if body.done:
-            break
-    yield from body.finish()
-
-
-def told(events: Iterable[Event]) -> Told:
-    """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    heard: Told = []
-    try:
-        for event in events:
-            if isinstance(event, ToolCall) and event.id and re.fullmatch("call_[0-9a-f]{24}", event.id):
-                event.id = MADE
-            heard.append(event)
-    except errors.Failure as failure:
-        heard.append(type(failure))
-    return heard
-
-
-def cuts(data: bytes) -> Iterable[Sequence[bytes]]:
-    """The same bytes in one piece, one by one, and in two pieces everywhere."""
-    yield [data]
-    yield [data[at : at + 1] for at in range(len(data))]
-    for at in range(len(data) + 1):
-        yield [data[:at], data[at:]]
+def events(name: str, chunks: Iterable[bytes]) -> Told:
+    decoder = legacy.Decoder() if name.startswith("legacy") else v2.Decoder()
+    return told(read(Body({}, decoder), chunks))
 
 
 def test_every_transcript_has_its_expectation() -> None:
@@ -125,7 +97,7 @@ def test_every_transcript_has_its_expectation() -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_answer_comes_to_its_events_however_it_is_cut(name: str) -> None:
     for chunks in cuts((TRANSCRIPTS / name).read_bytes()):
-        assert told(read(name, chunks)) == EXPECTED[name]
+        assert events(name, chunks) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -133,4 +105,4 @@ def test_an_answer_that_ends_anywhere_gets_no_finish_reason_that_was_not_sent(na
     data = (TRANSCRIPTS / name).read_bytes()
     said = [event for event in EXPECTED[name] if isinstance(event, Stop)]
     for at in range(len(data)):
-        assert [event for event in told(read(name, [data[:at]])) if isinstance(event, Stop)] in ([], said)
+        assert [event for event in events(name, [data[:at]]) if isinstance(event, Stop)] in ([], said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,12 @@ from parley.chat.events import Event, Stop, Text, Thought, ToolCall, Usage
 from parley.dialects.spark import http
 from parley.dialects.spark.frames import Decoder
 from parley.providers.body import Body
+from tests.shared.providers.recorded import MADE, Told, cuts, read, told
 
 SCENES = Path(__file__).parents[2] / "transcripts" / "spark"
-Told = list[Event | type[errors.Failure]]
 
 MOST = 100
 """Tokens that the answers may have."""
-MADE = "call_made"
-"""An id that the gateway made."""
 BASEL = '{"town":"Basel"}'
 SUNNY: Told = [Text("晴"), Text("。"), Usage(12, 9), Stop("stop")]
 CALLED: Told = [ToolCall(0, MADE, "get_weather", BASEL), Usage(12, 9), Stop("tool_calls")]
@@ -78,38 +77,20 @@ BODIES: dict[str, Told] = {
 }
 
 
-def named(events: Told) -> Told:
-    """Ids that the gateway made are random."""
-    for event in events:
-        if isinstance(event, ToolCall) and event.id and len(event.id) == len("call_") + 24:
-            event.id = MADE
-    return events
-
-
 def framed(messages: list[str]) -> Told:
-    decoder, told = Decoder(MOST), Told()
-    try:
+    def events() -> Iterator[Event]:
+        decoder = Decoder(MOST)
         for message in messages:
-            told += decoder.feed(message)
+            yield from decoder.feed(message)
             if decoder.done:
                 break
-        told += decoder.finish()
-    except errors.Failure as failure:
-        told.append(type(failure))
-    return named(told)
+        yield from decoder.finish()
+
+    return told(events())
 
 
-def read(*chunks: bytes) -> Told:
-    body, told = Body({}, http.Decoder(MOST)), Told()
-    try:
-        for chunk in chunks:
-            told += body.feed(chunk)
-            if body.done:
-                break
-        told += body.finish()
-    except errors.Failure as failure:
-        told.append(type(failure))
-    return named(told)
+def sent(chunks: Iterable[bytes]) -> Told:
+    return told(read(Body({}, http.Decoder(MOST)), chunks))
 
 
 def messages_of(name: str) -> list[str]:
@@ -131,17 +112,14 @@ def test_frames_come_to_events(name: str) -> None:
 def test_a_socket_that_closes_early_makes_no_end(name: str) -> None:
     messages = messages_of(name)
     for many in range(len(messages)):
-        told = framed(messages[:many])
-        assert told[-1] is errors.UpstreamTruncated or told == FRAMES[name]
+        found = framed(messages[:many])
+        assert found[-1] is errors.UpstreamTruncated or found == FRAMES[name]
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies_come_to_events_wherever_they_are_cut(name: str) -> None:
-    body = (SCENES / name).read_bytes()
-    assert read(body) == BODIES[name]
-    assert read(*(body[at : at + 1] for at in range(len(body)))) == BODIES[name]
-    for cut in range(1, len(body)):
-        assert read(body[:cut], body[cut:]) == BODIES[name]
+    for chunks in cuts((SCENES / name).read_bytes()):
+        assert sent(chunks) == BODIES[name]
 
 
 @pytest.mark.parametrize("name", [name for name in BODIES if name.endswith(".sse")])
@@ -149,5 +127,5 @@ def test_a_body_that_ends_early_makes_no_end(name: str) -> None:
     body = (SCENES / name).read_bytes()
     counted = body.find(b'"usage"') if b'"usage"' in body else body.find(b"[DONE]")
     for cut in range(len(body) if counted < 0 else counted):
-        told = read(body[:cut])
-        assert isinstance(told[-1], type) or told == BODIES[name], cut
+        found = sent([body[:cut]])
+        assert isinstance(found[-1], type) or found == BODIES[name], cut

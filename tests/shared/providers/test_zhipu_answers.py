@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,13 @@ from parley.chat.events import Event, FinishReason, Stop, Text, Thought, ToolCal
 from parley.dialects.zhipu import Decoder, v3
 from parley.providers.body import Body
 from parley.transports.framing import Lines
+from tests.shared.providers.recorded import MADE, Told, cuts, read, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "zhipu"
-Told = list[Event | type[errors.Failure]]
 
 USED = Usage(8, 5, cached=3, reasoning=2)
 NI, HAO = Text("你"), Text("好")
 HELLO: Told = [NI, HAO, Stop("stop"), USED]
-MADE = "call_*"
-"""An id that the gateway made."""
 
 
 def called(*pieces: ToolCall, reason: FinishReason = "tool_calls") -> Told:
@@ -98,16 +95,11 @@ V3: dict[str, Told] = {
 }
 
 
-def read_v4(chunks: Iterable[bytes]) -> Iterable[Event]:
-    body = Body({}, Decoder())
-    for chunk in chunks:
-        yield from body.feed(chunk)
-        if body.done:
-            break
-    yield from body.finish()
+def read_v4(chunks: Iterable[bytes]) -> Iterator[Event]:
+    return read(Body({}, Decoder()), chunks)
 
 
-def read_v3(chunks: Iterable[bytes]) -> Iterable[Event]:
+def read_v3(chunks: Iterable[bytes]) -> Iterator[Event]:
     lines, decoder = Lines(), v3.Decoder({})
     for chunk in chunks:
         for line in lines.feed(chunk):
@@ -115,27 +107,6 @@ def read_v3(chunks: Iterable[bytes]) -> Iterable[Event]:
     for line in lines.finish():
         yield from decoder.feed(line)
     yield from decoder.finish()
-
-
-def told(events: Iterable[Event]) -> Told:
-    """Events as they come, and the class of the failure that ends them; made ids made alike."""
-    heard: Told = []
-    try:
-        for event in events:
-            if isinstance(event, ToolCall) and event.id and re.fullmatch("call_[0-9a-f]{24}", event.id):
-                event.id = MADE
-            heard.append(event)
-    except errors.Failure as failure:
-        heard.append(type(failure))
-    return heard
-
-
-def cuts(data: bytes) -> Iterable[Sequence[bytes]]:
-    """The same bytes in one piece, one by one, and in two pieces everywhere."""
-    yield [data]
-    yield [data[at : at + 1] for at in range(len(data))]
-    for at in range(len(data) + 1):
-        yield [data[:at], data[at:]]
 
 
 def test_every_transcript_has_its_expectation():

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from parley import errors
-from parley.chat.events import Event, Extra, Stop, Text, ToolCall, Usage
+from parley.chat.events import Extra, Stop, Text, ToolCall, Usage
 from parley.dialects.azure import VERDICTS
 from parley.dialects.openai import Decoder, failure_in
 from parley.providers.body import Body
+from tests.shared.providers.recorded import Told, cuts, read, told
 
 TRANSCRIPTS = Path(__file__).parents[2] / "transcripts" / "azure"
-Told = list[Event | type[errors.Failure]]
 
 WORDS: Told = [Text("Hel"), Text("lo")]
 EXPECTED: dict[str, Told] = {
@@ -44,18 +44,8 @@ EXPECTED: dict[str, Told] = {
 }
 
 
-def told(chunks: Iterable[bytes]) -> Told:
-    """Events as they come, and the class of the failure that ends them."""
-    body, events = Body({}, Decoder(partial(failure_in, verdicts=VERDICTS))), list[Event | type[errors.Failure]]()
-    try:
-        for chunk in chunks:
-            events.extend(body.feed(chunk))
-            if body.done:
-                break
-        events.extend(body.finish())
-    except errors.Failure as failure:
-        events.append(type(failure))
-    return events
+def events(chunks: Iterable[bytes]) -> Told:
+    return told(read(Body({}, Decoder(partial(failure_in, verdicts=VERDICTS))), chunks))
 
 
 def test_every_transcript_has_its_expectation():
@@ -65,7 +55,5 @@ def test_every_transcript_has_its_expectation():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recorded_answer_comes_to_its_events_however_it_is_cut(name: str):
     data, expected = (TRANSCRIPTS / f"{name}.sse").read_bytes(), EXPECTED[name]
-    assert told([data]) == expected
-    assert told(data[at : at + 1] for at in range(len(data))) == expected
-    for at in range(len(data) + 1):
-        assert told([data[:at], data[at:]]) == expected
+    for chunks in cuts(data):
+        assert events(chunks) == expected
