@@ -12,7 +12,7 @@ from parley.dialects.spark import http as dialect
 from parley.dialects.spark import refusals
 from parley.leases import Lease
 from parley.providers.body import Body
-from parley.providers.spark.options import check, password_of
+from parley.providers.spark.options import DROPS, check, password_of
 from parley.transports import Net
 
 _HEADERS: Final = {"accept": "text/event-stream", "content-type": "application/json", "user-agent": "parley"}
@@ -22,22 +22,7 @@ class SparkHTTP:
     """Speaks to the API that resembles OpenAI's. It lists no models, and nothing of it is free to probe with."""
 
     features: frozenset[Feature] = frozenset({"tools", "json_object", "max_tokens", "usage", "web_search", "reasoning"})
-    drops: frozenset[str] = frozenset(
-        {
-            "frequency_penalty",
-            "logit_bias",
-            "metadata",
-            "parallel_tool_calls",
-            "prediction",
-            "presence_penalty",
-            "prompt_cache_key",
-            "reasoning_effort",
-            "seed",
-            "service_tier",
-            "store",
-            "verbosity",
-        }
-    )
+    drops: frozenset[str] = DROPS
     """The penalties, and `reasoning_effort` as `thinking`, go to the models that think."""
 
     def __init__(self, upstream: Upstream, net: Net) -> None:

@@ -18,6 +18,23 @@ from parley.settings import ConfigurationError
 
 APP_ID: Final = ("app_id", "appid")
 PASSWORD: Final = ("api_password", "value")
+DROPS: Final = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "metadata",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "seed",
+        "service_tier",
+        "store",
+        "verbosity",
+    }
+)
+"""What merely tunes, and neither API takes for every model."""
 _PAIR: Final = frozenset({"api_key", "api_secret"})
 
 

@@ -20,7 +20,7 @@ from parley.dialects.spark.frames import Decoder
 from parley.dialects.spark.pictures import picture_of
 from parley.dialects.spark.signing import signed
 from parley.leases import Credential, Lease
-from parley.providers.spark.options import app_id_of, read, version_of
+from parley.providers.spark.options import DROPS, app_id_of, read, version_of
 from parley.providers.spark.pictures import base64_of
 from parley.transports import Net
 from parley.transports.websocket import HandshakeRefused, Socket
@@ -33,23 +33,7 @@ class SparkSocket:
     """Speaks to the signed sockets of every version."""
 
     features: frozenset[Feature] = frozenset({"tools", "images", "max_tokens", "usage", "web_search", "reasoning"})
-    drops: frozenset[str] = frozenset(
-        {
-            "frequency_penalty",
-            "logit_bias",
-            "metadata",
-            "parallel_tool_calls",
-            "prediction",
-            "presence_penalty",
-            "prompt_cache_key",
-            "reasoning_effort",
-            "seed",
-            "service_tier",
-            "store",
-            "top_p",
-            "verbosity",
-        }
-    )
+    drops: frozenset[str] = DROPS | {"top_p"}
     """`top_p` and the penalties go to x1, the only version that takes them."""
 
     def __init__(self, upstream: Upstream, net: Net) -> None:

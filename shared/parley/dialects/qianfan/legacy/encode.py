@@ -6,27 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
+from parley.chat.demands import KNOBS
 from parley.chat.prompt import Prompt
 from parley.dialects import plain
 from parley.dialects.qianfan.legacy.turns import turns
 from parley.errors import UnsupportedParameter
 
-DROPS: Final = frozenset(
-    {
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "seed",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "verbosity",
-        "prediction",
-        "service_tier",
-        "store",
-        "metadata",
-        "prompt_cache_key",
-    }
-)
+DROPS: Final = frozenset(KNOBS) - {"temperature", "top_p", "user", "safety_identifier"}
 """What merely tunes, and is not sent."""
 
 _OWN: Final = ("penalty_score", "disable_search", "enable_citation")
