@@ -46,7 +46,7 @@ class Chat:
         scope["state"]["recorded"] = True  # by the books
         tally = parts.books.open(scope["state"]["request_id"])
         tally.client = parts.visitors.address(scope["headers"])
-        exchange = Exchange(parts, tally, send, scope["state"].get(PUT, put_nothing))
+        exchange = Exchange(parts, tally, send, scope["state"].pop(PUT, put_nothing))
         try:
             async with Watch(receive) as watch:
                 snapshot, caller = await parts.enter(scope["headers"], tally.client)
@@ -101,6 +101,7 @@ class Exchange:
     def close(self, outcome: Outcome) -> None:
         """Write the record."""
         self.tally.close(outcome)
+        self._delivery = None  # it refers to us
 
     async def _whole(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         model = asked.prompt.model  # as asked: a route may set the upstream's name
@@ -189,6 +190,7 @@ class Watch:
         self._over = True
         if self._watcher is not None:
             self._watcher.cancel()
+            self._watcher = None  # how it ends refers to us: without this, only the garbage collector would free both
         if self._gone and self._task is not None and self._task.uncancel() == 0:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)  # the cancellation may not have been delivered yet

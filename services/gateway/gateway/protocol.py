@@ -23,7 +23,8 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # for which no piece would follow
             self.cycle.transport = _Opening(self.cycle)
-        self.scope["state"][PUT] = partial(_put, self.cycle)
+        if self.scope["method"] == "POST":  # whoever answers takes it out: it refers to what it is in
+            self.scope["state"][PUT] = partial(_put, self.cycle)
 
 
 def _put(cycle: RequestResponseCycle, piece: bytes) -> bool:

@@ -49,8 +49,7 @@ class Exchange(httpx.AsyncByteStream):
         self._unread = 0
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
-        self.taker: Callable[[list[bytes]], bool] | None = None
-        """Given the pieces that come while the reader waits. It may take them, and say that he can go on waiting."""
+        self._taker: Callable[[list[bytes]], bool] | None = None
         self.complete = False
         self._failure: Failure | None = None
         self._heard = 0.0
@@ -80,7 +79,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         if self._parts:
             waits = self._reader is not None and not self._reader.done()  # then all that is unread came just now
-            if waits and self.taker is not None and self.taker(self._parts):
+            if waits and self._taker is not None and self._taker(self._parts):
                 self._unread = 0
                 return
             self._wake()
@@ -136,6 +135,11 @@ class Exchange(httpx.AsyncByteStream):
 
     # --- what the reader does ---
 
+    def offer(self, taker: Callable[[list[bytes]], bool]) -> None:
+        """Give `taker` what comes while the reader waits. It may take pieces out, and say that he can go on waiting."""
+        if self._parser is not None:  # else nothing comes any more
+            self._taker = taker
+
     def __aiter__(self) -> Self:
         return self
 
@@ -175,7 +179,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self._failure = failure
         self._timer.cancel()
-        self._parser = self.taker = None  # they refer to us: without this, only the garbage collector would free all
+        self._parser = self._taker = None  # they refer to us: without this, only the garbage collector would free all
         self._connection.abort()
         if not self.head.done():
             self.head.set_exception(failure)
@@ -189,7 +193,7 @@ class Exchange(httpx.AsyncByteStream):
             return
         self.complete = True
         self._timer.cancel()
-        self._parser = self.taker = None
+        self._parser = self._taker = None
         self._connection.release(reusable=reusable)
         self._wake()
 

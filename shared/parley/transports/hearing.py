@@ -42,7 +42,7 @@ class Hearing:
         self._events: deque[Event] = deque()
         self._problem: Exception | None = None
         if isinstance(chunks, Exchange):
-            chunks.taker = self._take
+            chunks.offer(self._take)
 
     def __aiter__(self) -> Self:
         return self

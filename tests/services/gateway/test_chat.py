@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import socket
@@ -510,3 +511,26 @@ def test_every_request_has_one_record() -> None:
     assert (locked_out["outcome"], locked_out["status"], locked_out["failure"]) == ("refused", 401, "no_api_key")
     assert (nowhere["outcome"], nowhere["status"], nowhere["path"]) == ("refused", 404, "/nowhere")
     assert KEY not in json.dumps(records)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_answers_leave_nothing_for_the_garbage_collector(front: Front, streamed: bool) -> None:
+    """What it finds, it finds all at once: a pause of all streams of the process."""
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            with raw_request(front, {"stream": streamed}) as connection:
+                said = b""
+                while not said.endswith((b"0\r\n\r\n", b"}}")):
+                    said += connection.recv(65536)
+                assert b" 200 OK" in said
+
+    ask(5)
+    gc.collect()
+    gc.disable()
+    try:
+        ask(20)
+        time.sleep(0.1)
+        assert gc.collect() < 20 * 5
+    finally:
+        gc.enable()

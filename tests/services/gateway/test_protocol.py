@@ -129,7 +129,7 @@ def put(*pieces: bytes, before: Callable[[GatewayProtocol], None] = lambda _: No
         protocol = GatewayProtocol(config, state, {})
         made.append(protocol)
         protocol.connection_made(wire)
-        protocol.data_received(PLAIN.encode())
+        protocol.data_received(PLAIN.replace("GET", "POST").encode())
         await asyncio.gather(*state.tasks, return_exceptions=True)
 
     made: list[GatewayProtocol] = []

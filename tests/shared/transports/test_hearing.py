@@ -187,7 +187,18 @@ def test_after_its_end_nothing_refers_to_anything_any_more(abandoned: bool) -> N
                 await played.reader
         else:
             await played.ends()
-        return played.exchange.taker
+        return played.exchange._taker
+
+    assert asyncio.run(play()) is None
+
+
+def test_whoever_comes_after_the_end_is_not_kept() -> None:
+    async def play() -> Any:
+        played = Scene(lambda _: True)
+        played.says(b"one\n")
+        await played.ends()
+        Hearing(played.exchange, Words(), played.lease)
+        return played.exchange._taker
 
     assert asyncio.run(play()) is None
 
