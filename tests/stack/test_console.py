@@ -127,6 +127,13 @@ def test_a_visit_is_one_line_with_the_requests_id_and_nothing_of_the_inside_is_r
         assert httpx.get(f"{stack.url}{path}", headers=admin.headers).status_code == 404
 
 
+def test_the_doctor_examines_the_front(admin: httpx.Client) -> None:
+    report = admin.post("/doctor", timeout=60).raise_for_status().json()
+    assert report["verdict"] != "fault", report["checks"]
+    assert len(report["gateways"]) > 1 and report["requests"] < 300
+    assert {"buffering", "spread", "request-id"} <= {check["name"] for check in report["checks"]}
+
+
 def test_models_are_served_without_the_console(stack: Stack, admin: httpx.Client) -> None:
     [console] = stack.consoles
     stack.kill(console)

@@ -88,7 +88,7 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
         Part(
             name=f"console-{number}",
             argv=(sys.executable, "-m", "console"),
-            environment={**told, "CONSOLE_BIND": f"{_HERE}:{own}"},
+            environment={**told, "CONSOLE_BIND": f"{_HERE}:{own}", "PARLEY_URL": _url(bind, port)},
             address=(_HERE, own),
             is_ready=partial(ports.answers_http, _HERE, own),
         )

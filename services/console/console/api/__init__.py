@@ -11,6 +11,7 @@ from console.api import (
     configuration,
     credential_changes,
     credentials,
+    doctor,
     keys,
     limits,
     model_limits,
@@ -29,6 +30,7 @@ from console.api import (
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     status.router,
+    doctor.router,
     upstreams.router,
     credentials.router,
     credential_changes.router,
