@@ -9,7 +9,6 @@ import pytest
 from parley.catalog import Catalog, Upstream
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.providers import make_providers
 from parley.settings import ConfigurationError
 from parley.transports import Net
@@ -18,13 +17,6 @@ from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
 
 KEY = "sk-ant-sid01-abc_DEF-1"
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def catalog(env: str = "", yaml: str | None = None) -> Catalog:

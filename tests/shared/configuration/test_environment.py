@@ -7,16 +7,8 @@ import pytest
 from parley.catalog import Catalog, Timeouts
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.leases import Credential, Place
 from parley.settings import ConfigurationError
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def catalog(env: str) -> Catalog:

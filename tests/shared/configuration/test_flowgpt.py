@@ -8,7 +8,6 @@ import pytest
 from parley.catalog import Catalog, CredentialPlan
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.providers import make_providers
 from parley.settings import ConfigurationError
 from parley.transports import Net
@@ -20,13 +19,6 @@ from tests.upstreams.flowgpt.tokens import token
 TOKEN = token("acct-1")
 NET = Net(HTTP(), WebSockets(), Browser())
 """For providers that are only made."""
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def catalog(env: str) -> Catalog:

@@ -13,20 +13,12 @@ import pytest
 from parley.catalog import Binding, Caller, Route, Target
 from parley.configuration import Configured, read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.configuration.model_config.kinds import KINDS, ROUTERS
 from parley.settings import ConfigurationError
 
 README = (Path(__file__).parents[2] / "transcripts" / "openai-style-api" / "readme.json").read_text("utf-8")
 """The example of the project's README."""
 WARMTH = {"temperature": 0.8}
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def read(content: str | list[dict[str, Any]], env: str = "", yaml: str = "") -> Configured:

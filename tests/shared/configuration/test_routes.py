@@ -12,7 +12,6 @@ import pytest
 from parley.catalog import Catalog, Route, RouteNames, Strategy, Target
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.settings import ConfigurationError
 
 UPSTREAMS = """
@@ -20,13 +19,6 @@ upstreams:
   - {name: east, provider: openai, models: [big, small], defaults: {temperature: 0.3}}
   - {name: west, provider: openai, models: [big]}
 """
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def catalog(routes: str) -> Catalog:

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parley.catalog import Upstream
 from parley.configuration.credentials import credential as plan_of
-from parley.configuration.environment import read_settings, upstreams_of
-from parley.configuration.families import Environment
 from parley.dialects.spark.versions import OFFERED
 from parley.providers import PROVIDERS
 from parley.providers.spark import SparkHTTP, SparkSocket
 from parley.settings import ConfigurationError
 from tests.providers.subjects import NET
+from tests.shared.configuration.variables import clear, found
 
 APPLICATION = {"SPARK_APP_ID": "app-1", "SPARK_API_KEY": "key-of-one", "SPARK_API_SECRET": "secret-of-one"}
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def found(**environment: Any) -> list[Upstream]:
-    """The upstreams that an `.env` of these lines makes."""
-    lines = {name: value if isinstance(value, str) else json.dumps(value) for name, value in environment.items()}
-    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    return list(upstreams_of(read_settings()).upstreams)
-
-
-def clear(upstream: Upstream) -> list[dict[str, str]]:
-    return [{name: part.reveal() for name, part in plan.parts.items()} for plan in upstream.credentials]
 
 
 def test_nothing_is_on_without_a_credential() -> None:

@@ -9,20 +9,12 @@ import pytest
 from parley.catalog import Catalog, Upstream
 from parley.configuration import read_catalog
 from parley.configuration.environment import read_settings
-from parley.configuration.families import Environment
 from parley.providers import make_providers
 from parley.settings import ConfigurationError
 from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Environment.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 def catalog(env: str) -> Catalog:
