@@ -60,6 +60,17 @@ def raw_bytes(params: Params) -> bytes:
     return bytes.fromhex(params["hex"]) if "hex" in params else str(params.get("text", "")).encode()
 
 
+def hints(params: Params) -> dict[str, str]:
+    """Headers by which a refusal tells SDKs whether and when to come back, and what else a test wants in its head."""
+    headers = dict(params.get("headers", {}))
+    for param, name in (("retry_after", "retry-after"), ("retry_after_ms", "retry-after-ms")):
+        if param in params:
+            headers[name] = str(params[param])
+    if "should_retry" in params:
+        headers["x-should-retry"] = "true" if params["should_retry"] else "false"
+    return headers
+
+
 Way = Callable[[Params], dict[str, Any]]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-Params = dict[str, Any]
+from ..plan import Params, hints
+
 INVALID = "invalid_request_error"
 HTML = "<html>\r\n<head><title>502</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body></html>"
 
@@ -86,18 +86,11 @@ def invalid(message: str) -> Refused:
 def refusal(name: str, params: Params) -> Refused:
     """The refusal of this name; `params` may replace any part of it."""
     status, kind, message = NAMED[name]
-    headers = dict(params.get("headers", {}))
-    if "retry_after" in params:
-        headers["retry-after"] = str(params["retry_after"])
-    if "retry_after_ms" in params:
-        headers["retry-after-ms"] = str(params["retry_after_ms"])
-    if "should_retry" in params:
-        headers["x-should-retry"] = "true" if params["should_retry"] else "false"
     return Refused(
         params.get("status", status),
         params.get("type", kind),
         params.get("message", message),
         error_code=params.get("error_code", _CODES.get(name)),
-        headers=headers,
+        headers=hints(params),
         name=name,
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..plan import Params, hints
 from .accent_errors import ACCENTED
 from .refusal import Refused
-
-Params = dict[str, Any]
 
 INVALID = "invalid_request_error"
 
@@ -148,13 +145,6 @@ def refusal(name: str, params: Params) -> Refused:
         status, message, kind, code, param = ENVELOPES[name]
     else:
         status, message, shape, more = OTHERS[name]
-    headers = dict(params.get("headers", {}))
-    if "retry_after" in params:
-        headers["retry-after"] = str(params["retry_after"])
-    if "retry_after_ms" in params:
-        headers["retry-after-ms"] = str(params["retry_after_ms"])
-    if "should_retry" in params:
-        headers["x-should-retry"] = "true" if params["should_retry"] else "false"
     return Refused(
         params.get("status", status),
         params.get("message", message),
@@ -162,6 +152,6 @@ def refusal(name: str, params: Params) -> Refused:
         params.get("code", code),
         params.get("param", param),
         shape=params.get("shape", shape),
-        headers=headers,
+        headers=hints(params),
         more={**more, **params.get("more", {})},
     )
