@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any, Final
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from console import api, pages
+from console.bodies import MISTYPED
 from console.description import described
 from console.entrance import API, Entrance
 from parley.envelope import told, unexpected
@@ -97,7 +98,8 @@ async def _malformed(request: Request, problem: Exception) -> Response:
     if isinstance(problem.body, bytes) and problem.body:  # it was not even looked at
         about = f"The body must be JSON, and say so (Content-Type: application/json, not {kind[:80]})."
         return _response(BadRequest(about, code="invalid_json"))
-    place = ".".join(str(part) for part in error["loc"][1:])
+    within = error["ctx"]["place"] if error["type"] == MISTYPED else ()
+    place = ".".join(str(part) for part in (*error["loc"][1:], *within))
     what = str(error["msg"]).removeprefix("Value error, ")
     return _response(BadRequest(f"{place or 'The request'}: {what}.", param=place or None, code="invalid_value"))
 
@@ -109,13 +111,20 @@ async def _not_served(request: Request, problem: Exception) -> Response:
         return _response(problem.__cause__)
     method, path = request.method, request.url.path
     if problem.status_code == 405:
-        allow = dict(problem.headers or {}).get("Allow", "")
         response = _response(WrongMethod(f"Not allowed to {method} on {path}."))
-        response.headers["allow"] = allow
+        known = dict(problem.headers or {}).get("Allow", "").split(", ")
+        response.headers["allow"] = ", ".join(sorted({*known, *_methods(path)}))
         return response
     if problem.status_code == 404:
         return _response(UnknownURL(f"Invalid URL ({method} {path})."))
     return _response(BadRequest(str(problem.detail)))
+
+
+def _methods(path: str) -> Iterator[str]:
+    """What may be done with an address of the API. (The framework names the methods of one of its routes.)"""
+    for route in (route for router in api.ROUTERS for route in router.routes):
+        if isinstance(route, APIRoute) and route.path_regex.match(path.removeprefix(API)):
+            yield from route.methods or ()
 
 
 async def _broken(request: Request, bug: Exception) -> Response:

@@ -1,22 +1,36 @@
 """Bodies of changes: checked by the configuration's own models, and taken as they were written.
 
 A description (OpenAPI) shows the model; what an endpoint gets is plain JSON with the members that were said, because
-that is what the configuration keeps.
+that is what the configuration keeps. Types are as described: `"5"` is no number here, and `0` does not mean false. (In
+a file they are more lenient, because `${NAME}` is always a text.)
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    create_model,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from parley.configuration.editing.sources import as_json
 from parley.configuration.entries import STRICT
 from parley.configuration.limits import LimitsEntry
 from parley.configuration.upstreams import TimeoutsEntry
+
+MISTYPED = "mistyped"
+"""The type of the error whose context has the `place` of what is wrong, below the body."""
 
 
 class Written:
@@ -26,7 +40,21 @@ class Written:
         self._model = model
 
     def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(as_json, handler.generate_schema(self._model))
+        return core_schema.no_info_wrap_validator_function(self._taken, handler.generate_schema(self._model))
+
+    def _taken(self, body: Any, validate: Callable[[Any], BaseModel]) -> dict[str, Any]:
+        entry = validate(body)
+        self._check_types(body)
+        return as_json(entry)
+
+    def _check_types(self, body: Any) -> None:
+        try:
+            self._model.model_validate_json(json.dumps(body), strict=True)
+        except ValidationError as problem:
+            wrong = problem.errors(include_url=False, include_input=False)[0]
+            if wrong["type"] == "json_invalid":
+                return  # half a character: whoever keeps the text refuses it
+            raise PydanticCustomError(MISTYPED, "{said}", {"said": wrong["msg"], "place": wrong["loc"]}) from None
 
 
 class Patch(Written):
@@ -63,11 +91,11 @@ def _in_part(model: type[BaseModel]) -> type[BaseModel]:
 Part = Annotated[str | None, Field(min_length=1, max_length=20_000, json_schema_extra={"format": "password"})]
 
 
-class CredentialItem(BaseModel):
-    """A credential: the parts of its secret (which of them, the upstream's page in docs/upstreams tells), and what
-    differs from its upstream."""
+class CredentialFacts(BaseModel):
+    """The parts of a credential's secret (which of them, the upstream's page in docs/upstreams tells), and what differs
+    from its upstream."""
 
-    model_config = ConfigDict(**STRICT, json_schema_extra={"minProperties": 1})
+    model_config = STRICT
 
     value: Annotated[Part, Field(description="The secret, where it has one part: an API key, a token.")] = None
     api_key: Part = None
@@ -93,3 +121,9 @@ class CredentialItem(BaseModel):
     timeouts: Annotated[TimeoutsEntry | None, Field(description="Seconds that differ for it.")] = None
     limits: Annotated[LimitsEntry | None, Field(description="Instead of its upstream's.")] = None
     disabled: Annotated[bool | None, Field(description="Configured, and not lent.")] = None
+
+
+class CredentialItem(CredentialFacts):
+    """A credential. Of its secret there is one part at least."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})

@@ -79,4 +79,4 @@ def _read(cursor: str) -> Mark:
 
 
 def _foreign() -> BadRequest:
-    return BadRequest("after is not the `next` of a page of this list.", param="after")
+    return BadRequest("after is not the `next` of a page of this list.", param="after", code="invalid_cursor")

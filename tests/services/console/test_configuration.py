@@ -305,6 +305,10 @@ async def test_a_key_of_the_file_is_known_by_its_name(console: Console) -> None:
         ({"name": "bob", "expires": "soon"}, "expires"),
         ({"name": "bob", "networks": ["10.0.0.0/33"]}, "networks.0"),
         ({"name": "bob", "hash": "0" * 64}, "hash"),
+        ({"name": "bob", "disabled": 0}, "disabled"),
+        ({"name": "bob", "expires": 1_900_000_000}, "expires"),
+        ({"name": "bob", "limits": {"concurrency": True}}, "limits.concurrency"),
+        ({"name": "bob", "limits": {"tokens_per_day": "5"}}, "limits.tokens_per_day"),
         ({"name": "bob", "limits": {"budgets": [{"unit": "money", "amount": 1}]}}, "limits.budgets.0.period"),
     ],
 )

@@ -50,6 +50,12 @@ async def test_who_guesses_is_sent_away_and_who_has_the_key_gets_in_all_the_same
     await console.refused("GET", "status", 401, headers={"authorization": ""})  # nobody guessed here
 
 
+async def test_an_operator_may_allow_more_guesses(consoles: Consoles) -> None:
+    console = await consoles(WRONG_KEYS_PER_MINUTE="12")
+    for status in (401,) * 12 + (429,):
+        await console.refused("GET", "status", status, headers={"authorization": "Bearer guess"})
+
+
 async def test_guesses_count_over_all_consoles(console: Console, consoles: Consoles) -> None:
     second = await consoles()
     for each in (console, second) * 5:
@@ -91,6 +97,8 @@ async def test_what_is_not_here_is_refused_in_the_envelope(console: Console) -> 
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
     assert (await console.refused("DELETE", "status", 405))["code"] == "method_not_allowed"
+    assert (await console.client.options("upstreams/one")).headers["allow"] == "DELETE, GET, PATCH, PUT"
+    assert (await console.client.delete("openapi.json")).headers["allow"] == "GET, HEAD"
     assert (await console.client.head("status")).status_code == 200
 
 

@@ -88,7 +88,8 @@ async def test_a_scope_begins_anew(limited: Console) -> None:
     await limited.client.delete("limits/key:alice")
 
 
-@pytest.mark.parametrize("scope", ["key:bob", "key:nobody", "nothing", "credential:one/y"])
+@pytest.mark.parametrize("scope", ["key:bob", "key:nobody", "model:nothing", "credential:one/y"])
 async def test_what_has_no_limits_is_not_found(limited: Console, scope: str) -> None:
     for method in ("GET", "DELETE"):
         assert (await limited.refused(method, f"limits/{scope}", 404))["param"] == "scope"
+        assert (await limited.refused(method, f"limits/{scope.partition(':')[2]}", 404))["code"] == "unknown_url"

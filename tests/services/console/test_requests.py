@@ -125,3 +125,12 @@ async def test_the_audit_tells_who_did_what_from_where(console: Console) -> None
 @pytest.mark.parametrize("path", ["audit", "requests"])
 async def test_where_nothing_happened_there_is_an_empty_list(console: Console, path: str) -> None:
     assert await console.get(path) == {"object": "list", "data": [], "has_more": False, "next": None}
+
+
+@pytest.mark.parametrize("path", ["audit", "requests"])
+async def test_a_page_may_begin_at_any_number(console: Console, path: str) -> None:
+    await told(console, record(1))
+    await console.client.post("upstreams/openai/rest", json={"seconds": 1})
+    nine = "9" * 20  # greater than any that Redis gives
+    for after, found in {"0-0": 0, "000-0": 0, "0-1": 0, f"0-{nine}": 0, f"{nine}-0": 1, f"{nine}-{nine}": 1}.items():
+        assert len((await console.get(path, after=after))["data"]) == found, after

@@ -32,6 +32,12 @@ Passphrase = Annotated[
     Field(min_length=12, max_length=1000, json_schema_extra={"format": "password"}, description="Its secrets' key."),
 ]
 
+_WITH_PASSPHRASE: Final[Any] = {
+    "if": {"properties": {"secrets": {"const": "passphrase"}}, "required": ["secrets"]},
+    "then": {"properties": {"passphrase": {"type": "string"}}, "required": ["passphrase"]},
+    "else": {"properties": {"passphrase": {"type": "null"}}},
+}
+
 
 class Said(Entry):
     """An entry, and who says it."""
@@ -66,7 +72,7 @@ class Configuration(BaseModel):
 class Validation(BaseModel):
     """Changes to be tried."""
 
-    model_config = ConfigDict(**STRICT)
+    model_config = ConfigDict(**STRICT, strict=True)
 
     changes: Annotated[
         Shaped,
@@ -81,7 +87,7 @@ class Validation(BaseModel):
 class Export(BaseModel):
     """What to export, and what becomes of the secrets."""
 
-    model_config = ConfigDict(**STRICT)
+    model_config = ConfigDict(**STRICT, strict=True, json_schema_extra=_WITH_PASSPHRASE)
 
     what: Annotated[
         Literal["changes", "everything"],
@@ -105,7 +111,7 @@ class Export(BaseModel):
 class Import(BaseModel):
     """An archive, and what to do with it."""
 
-    model_config = ConfigDict(**STRICT)
+    model_config = ConfigDict(**STRICT, strict=True)
 
     archive: Archive
     passphrase: Passphrase | None = None
@@ -122,7 +128,7 @@ class FileSchema(RootModel[dict[str, Any]]):
 class Restoration(BaseModel):
     """Where environment and files are to count again."""
 
-    model_config = ConfigDict(**STRICT)
+    model_config = ConfigDict(**STRICT, strict=True)
 
     place: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=200)]],

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Response
 
 from console.api.entries import created
 from console.api.upstreams import ConfiguredCredential, Name, _said, credential
-from console.bodies import CredentialItem, Patch, Written
+from console.bodies import CredentialFacts, CredentialItem, Patch, Written
 from console.editing import Editing, existing
 from parley.configuration.editing import edits
 from parley.configuration.editing.overlay import View
@@ -63,7 +63,7 @@ async def put_credential(
 
 @router.patch("/upstreams/{upstream}/credentials/{alias}")
 async def patch_credential(
-    upstream: Name, alias: Alias, patch: Annotated[dict[str, Any], Patch(CredentialItem), Body()], change: Editing
+    upstream: Name, alias: Alias, patch: Annotated[dict[str, Any], Patch(CredentialFacts), Body()], change: Editing
 ) -> ChangedCredential:
     """Change some of a credential: disable it, enable it, limit it. The parts of its secret change all together."""
     place = ("credentials", upstream, alias)

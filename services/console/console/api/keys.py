@@ -56,7 +56,7 @@ class NewKey(KeyFacts):
 class Rotation(BaseModel):
     """How a key is replaced."""
 
-    model_config = ConfigDict(**STRICT)
+    model_config = ConfigDict(**STRICT, strict=True)
 
     grace: Annotated[
         float, Field(ge=0, le=90 * 86_400, description="Seconds for which the old key is valid, too; 0: it ends now.")

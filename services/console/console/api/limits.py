@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from console.audited import Audited
 from console.listing import Page, Paging, page
@@ -17,7 +18,22 @@ from parley.clock import now
 from parley.state import periods
 from parley.state.scopes import Fullness, Scope, effective
 
+
+class ScopeConvertor(StringConvertor):
+    """A scope in an address; it may have `/`. What does not begin as one is no address."""
+
+    regex = "(?:key|model|credential):.+"
+
+
+register_url_convertor("scope", ScopeConvertor())
 router = APIRouter(tags=["limits"])
+
+ScopeName = Annotated[
+    str,
+    Path(
+        pattern=f"^{ScopeConvertor.regex}$", description="`key:NAME`, `model:PATTERN` or `credential:UPSTREAM/ALIAS`."
+    ),
+]
 
 Kind = Literal["key", "model", "credential"]
 
@@ -70,15 +86,15 @@ async def list_limits(here: Here, query: Annotated[LimitsQuery, Query()]) -> Pag
     return Page[ScopeLimits](data=data, has_more=some.has_more, next=some.next)
 
 
-@router.get("/limits/{scope:path}")
-async def get_limits(scope: str, here: Here) -> ScopeLimits:
+@router.get("/limits/{scope:scope}")
+async def get_limits(scope: ScopeName, here: Here) -> ScopeLimits:
     """The limits of one scope."""
     limits = _limits_of(here, scope)
     return _told(scope, limits, (await here.state.admission.fullness([scope]))[scope])
 
 
-@router.delete("/limits/{scope:path}", status_code=204)
-async def reset_limits(scope: str, here: Here, audited: Audited) -> Response:
+@router.delete("/limits/{scope:scope}", status_code=204)
+async def reset_limits(scope: ScopeName, here: Here, audited: Audited) -> Response:
     """Begin anew: what a scope used is forgotten, budgets too. Its limits stay as they are configured."""
     _limits_of(here, scope)
     await here.state.admission.forget(scope)

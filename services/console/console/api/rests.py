@@ -19,7 +19,7 @@ Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20
 class RestAsked(BaseModel):
     """For how long, and why."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     seconds: Annotated[float, Field(gt=0, le=30 * 86_400, description="From now on, whatever rest there was.")]
     reason: Annotated[Sentence, Field(description="For people; it is shown in /health to who has a key.")] = ""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import Field
 
 from console.api.entries import Entry, created, origin, shown
-from console.bodies import CredentialItem, Patch, Shown, Written
+from console.bodies import CredentialFacts, CredentialItem, Patch, Shown, Written
 from console.editing import Editing, InForce, existing
 from console.editor import Editor
 from console.listing import Page, Paging, page
@@ -28,7 +28,7 @@ class ConfiguredCredential(Entry):
 
     alias: str
     guest: Annotated[bool, Field(description="A place that a guest account fills.")]
-    entry: Annotated[dict[str, Any], Shown(CredentialItem)]
+    entry: Annotated[dict[str, Any], Shown(CredentialFacts)]
 
 
 class Upstream(Entry):
