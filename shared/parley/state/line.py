@@ -242,6 +242,9 @@ class Line:
         broken = asyncio.create_task(self._trouble.wait())
         try:
             await asyncio.wait({pong, broken}, timeout=_SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pong.cancel()  # nobody will ask what became of it
+            raise
         finally:
             broken.cancel()
         took = monotonic() - sent

@@ -116,7 +116,7 @@ async def test_who_waits_is_served_when_the_minute_has_moved_on(redis):
         began = monotonic()
         aliases = [(await one.lend(up, wait=5)).credential.alias for _ in range(4)]
         assert aliases == ["c0", "c1", "c0", "c1"]
-        assert 0.59 < monotonic() - began < 1.2
+        assert 0.59 < monotonic() - began < 2
         with pytest.raises(QueueFull) as refused:
             await one.lend(up, wait=0.1)
         assert 0.1 < refused.value.retry_after <= 0.602
@@ -312,7 +312,7 @@ async def test_frozen_mid_burst_nobody_waits_and_each_credential_stays_within_it
             slowest = 0.0
             for _ in range(10):
                 await asyncio.gather(*(caller(one) for one in replicas for _ in range(3)))
-            assert slowest < 0.15
+            assert slowest < 0.3
             assert (seen["c0"], seen["c1"]) == (20, 20)
             assert seen["LimitReached"] == 120 - 32
         for one in replicas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 
 import pytest
@@ -178,3 +179,19 @@ async def test_closing_leaves_nothing_behind(redis):
                 return
             await asyncio.sleep(0.02)
     raise AssertionError("the connection is still open")
+
+
+async def test_a_line_that_is_closed_while_redis_is_away_leaves_nothing_unheard(own_redis):
+    unheard = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context["message"]))
+    line = Line(Secret(own_redis.url), "tester-1", limit=0.05)
+    await line.open()
+    with own_redis.paused():
+        with pytest.raises(StateUnavailable):
+            await line.call("PING")
+        await asyncio.sleep(0.05)  # it asks in the background whether Redis is back
+        await line.close()
+    del line
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not unheard
