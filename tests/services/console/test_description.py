@@ -34,8 +34,17 @@ def test_every_operation_says_what_it_is_and_how_it_fails(path: str, method: str
     assert len(told["description"]) > 15
     assert told["security"] == [{"admin": []}]
     assert set(told["tags"]) <= {tag["name"] for tag in SCHEMA["tags"]}
-    assert told["responses"]["default"] == {"$ref": "#/components/responses/Failure"}
-    assert not {"422", "500"} & told["responses"].keys()
+    assert not {"422", "500", "default"} & told["responses"].keys()
+    failures = {status: answer for status, answer in told["responses"].items() if status >= "4"}
+    assert {"401", "429", "503"} <= failures.keys()
+    assert ("404" in failures) >= ("{" in path)
+    assert ("413" in failures) == ("requestBody" in told)
+    changes = any(parameter["name"] == "If-Match" for parameter in told.get("parameters", ()))
+    assert ({"409", "412", "428"} <= failures.keys()) == changes
+    for answer in failures.values():
+        name = answer["$ref"].removeprefix("#/components/responses/")
+        body = SCHEMA["components"]["responses"][name]["content"]["application/json"]["schema"]
+        assert body == {"$ref": "#/components/schemas/Failure"}
     good = [status for status in told["responses"] if status.startswith("2")]
     assert len(good) == 1 or (method == "put" and good == ["200", "201"])
     for status in good:

@@ -223,7 +223,7 @@ async def import_configuration(asked: Import, here: Here, change: Editing) -> Co
     return compared(editor, before[0], seen.view, revision=seen.revision)
 
 
-@router.post("/config/restore")
+@router.post("/config/restore", responses={404: {}})
 async def restore_entry(asked: Restoration, here: Here, change: Editing) -> Compared:
     """Take back what the changes say at one place, so that environment and files count there again."""
     place: Place = tuple(asked.place)

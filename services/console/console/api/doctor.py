@@ -44,7 +44,7 @@ class Examination(BaseModel):
     checks: list[Examined]
 
 
-@router.post("/doctor")
+@router.post("/doctor", responses={409: {}})
 async def examine_front(here: Here) -> Examination:
     """Examine the front now: some 50 to 300 requests in about ten seconds, one examination at a time."""
     if _one_at_a_time.locked():

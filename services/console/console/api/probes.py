@@ -41,7 +41,7 @@ class TestResult(BaseModel):
     failure: TestFailure | None
 
 
-@router.post("/upstreams/{upstream}/credentials/{alias}/test")
+@router.post("/upstreams/{upstream}/credentials/{alias}/test", responses={409: {}})
 async def test_credential(upstream: str, alias: str, here: Here) -> TestResult:
     """Try a credential now, for free. What comes of it counts: a refused one rests, one that is well does not."""
     place = upstream_named(here, upstream)
