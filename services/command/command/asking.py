@@ -158,7 +158,8 @@ class Front:
             return Refused(f"ADMIN_KEY is not that of the Parley at {self.url}.", code=code, status=status)
         if status == 412:
             message = f"Somebody else changed the configuration meanwhile, so nothing was done. {message}"
-        where = f"{error['param']}: " if error.get("param") and str(error["param"]) not in message else ""
+        param = error.get("param") if status == 400 else None  # where in what was sent
+        where = f"{param}: " if param and str(param) not in message else ""
         return Refused(f"{where}{message}", code=code, status=status)
 
 

@@ -6,11 +6,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from command.asking import Front
 from command.outcomes import Misused
+from command.reading import first_line
 from command.surroundings import KEY_NAMES, front_door
 from command.telling import Telling
 from parley.sealed import Secret
@@ -59,14 +59,3 @@ class Desk:
             return first_line(self.wishes.key_file)
         value = next((self.settings[name] for name in KEY_NAMES if self.settings.get(name)), None)
         return Secret(value) if value else None
-
-
-def first_line(file: Path) -> Secret:
-    """A secret that a file holds. Raises Misused."""
-    try:
-        lines = file.read_text("utf-8").split("\n", 1)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise Misused(f"{file} cannot be read: {getattr(problem, 'strerror', None) or 'it is no text'}.") from problem
-    if not (line := lines[0].strip()):
-        raise Misused(f"{file} is empty.")
-    return Secret(line)

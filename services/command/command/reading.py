@@ -16,6 +16,7 @@ import yaml
 
 from command.outcomes import Misused
 from parley.clock import now
+from parley.sealed import Secret
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)?")
 _UNITS: Final = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -29,11 +30,9 @@ def seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def ahead(text: str) -> str | None:
-    """A moment to come, as RFC 3339: `2027-01-01`, or `30d` from now; None for `never`."""
-    if text == "never":
-        return None
-    return _moment(text, +1)
+def ahead(text: str) -> str:
+    """A moment to come, as RFC 3339: `2027-01-01`, or `30d` from now; empty for `never`."""
+    return "" if text == "never" else _moment(text, +1)
 
 
 def past(text: str) -> str:
@@ -58,17 +57,34 @@ def several(text: str) -> list[str]:
 
 def facts(file: Path) -> dict[str, Any]:
     """An entry that a file (`-`: standard input) holds as YAML or JSON. Raises Misused."""
+    where = "standard input" if str(file) == "-" else str(file)
     try:
         found = yaml.safe_load(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
-        raise Misused(f"{file} cannot be read: {getattr(problem, 'strerror', None) or 'it is no text'}.") from problem
+        raise unreadable(where, problem) from problem
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise Misused(f"{file} is neither YAML nor JSON{where}.") from problem
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise Misused(f"{where} is neither YAML nor JSON{line}.") from problem
     if not isinstance(found, dict):
-        raise Misused(f"{file} must hold an object.")
+        raise Misused(f"{where} must hold an object.")
     return found
+
+
+def first_line(file: Path) -> Secret:
+    """A secret that a file holds. Raises Misused."""
+    try:
+        line = file.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise unreadable(str(file), problem) from problem
+    if not line:
+        raise Misused(f"{file} is empty.")
+    return Secret(line)
+
+
+def unreadable(where: str, problem: OSError | UnicodeDecodeError) -> Misused:
+    """What it means that something cannot be read."""
+    return Misused(f"{where} cannot be read: {getattr(problem, 'strerror', None) or 'it is no text'}.")
 
 
 def secret_parts(file: Path | None, names: Sequence[str]) -> dict[str, str]:
@@ -76,20 +92,18 @@ def secret_parts(file: Path | None, names: Sequence[str]) -> dict[str, str]:
 
     One text is its `value`; a JSON object has its parts by name; with `names` there is a line for each. Raises Misused.
     """
+    if (file is None or str(file) == "-") and sys.stdin.isatty():
+        return _filled({name: getpass.getpass(f"{name}: ") for name in names or ("value",)})
     try:
-        if file is not None and str(file) != "-":
-            return _parts(file.read_text("utf-8"), names)
-        if sys.stdin.isatty():
-            return _filled({name: getpass.getpass(f"{name}: ") for name in names or ("value",)})
-        return _parts(sys.stdin.read(), names)
+        return _parts(sys.stdin.read() if file is None or str(file) == "-" else file.read_text("utf-8"), names)
     except (OSError, UnicodeDecodeError) as problem:
-        raise Misused(f"{file} cannot be read: {getattr(problem, 'strerror', None) or 'it is no text'}.") from problem
+        raise unreadable(str(file or "standard input"), problem) from problem
 
 
 def passphrase(file: Path | None, *, twice: bool) -> str:
     """What an archive's secrets are sealed with, likewise. Raises Misused."""
     if file is not None:
-        return _filled({"passphrase": secret_parts(file, ()).get("value", "")})["passphrase"]
+        return first_line(file).reveal()
     if not sys.stdin.isatty():
         raise Misused("There is no terminal to ask for the passphrase at: name a file with --passphrase-file.")
     said = getpass.getpass("Passphrase: ")

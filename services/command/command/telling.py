@@ -60,13 +60,18 @@ class Telling:
         self.say(json.dumps(value, indent=2, ensure_ascii=False))
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, nothing: str) -> None:
-        """Aligned, and cut to the terminal; numbers stand below headings with `>`. `nothing`: what no rows mean."""
+        """Aligned, cut to the terminal, without columns that are empty. Numbers stand below headings with `>`.
+
+        `nothing`: what no rows mean.
+        """
         cells = [[_toned(cell) for cell in row] for row in rows]
         if not cells:
             self.remark(nothing)
             return
-        right = [heading.endswith(">") for heading in headings]
-        head = [Toned(heading.removesuffix(">"), "faint") for heading in headings]
+        filled = [at for at in range(len(headings)) if any(row[at].text for row in cells)]
+        cells = [[row[at] for at in filled] for row in cells]
+        right = [headings[at].endswith(">") for at in filled]
+        head = [Toned(headings[at].removesuffix(">"), "faint") for at in filled]
         widths = [max(width(row[at].text) for row in [head, *cells]) for at in range(len(head))]
         if self._columns is not None:
             widths = fitted(widths, self._columns)
@@ -141,8 +146,8 @@ def ago(seconds: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in one unit."""
+    """A duration in one unit: two of it, or exactly one."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
+        if seconds >= 2 * size or seconds == size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"

@@ -31,14 +31,7 @@ def arguments(menu: Menu) -> None:
     ):
         secret = menu.add(name, run, says)
         _named(secret)
-        secret.add_argument("--value-file", type=Path, metavar="FILE", help="holds the secret; -: standard input")
-        secret.add_argument(
-            "--part",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help="a part of the secret (app_id, api_key, ...): asked for, or a line of the input; may be repeated",
-        )
+        secret_arguments(secret)
     remove = menu.add("remove", remove_credential, "take a credential away; one of the environment stays away")
     _named(remove)
     confirmed(remove)
@@ -60,6 +53,18 @@ def arguments(menu: Menu) -> None:
     rest.add_argument("--reason", default="", help="for people")
     wake = menu.add("wake", wake_credential, "end a rest at once, whoever began it")
     _named(wake, every=True)
+
+
+def secret_arguments(parser: ArgumentParser) -> None:
+    """Where a secret is read from."""
+    parser.add_argument("--value-file", type=Path, metavar="FILE", help="holds the secret; -: standard input")
+    parser.add_argument(
+        "--part",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a part of the secret (app_id, api_key, ...): asked for, or a line of the input; may be repeated",
+    )
 
 
 def list_credentials(wishes: Namespace, desk: Desk) -> None:

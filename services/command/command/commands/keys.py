@@ -103,9 +103,9 @@ def show_key(wishes: Namespace, desk: Desk) -> None:
             rows.append((name.replace("_", " "), f"{use['used']:,} of {use['limit']:,}"))
     for budget in (limits or {}).get("budgets", ()):
         ends = f", until {moment(budget['ends'])}" if budget["ends"] else ""
-        rows.append(
-            (f"{budget['unit']} per {budget['period']}", f"{budget['spent']:,g} of {budget['amount']:,g}{ends}")
-        )
+        unit = " tokens" if budget["unit"] == "tokens" else ""
+        used = f"{budget['spent']:,g} of {budget['amount']:,g}{unit}"
+        rows.append((f"budget, {budget['period']}", used + ends))
     desk.telling.facts(rows)
 
 
@@ -175,7 +175,7 @@ def _facts(parser: ArgumentParser) -> None:
     group.add_argument(
         "--networks", type=several, metavar="CIDR,...", help="where it may call from, such as 10.0.0.0/8; any"
     )
-    group.add_argument("--expires", type=ahead, default="", metavar="TIME", help="2027-01-01, or 30d from now; never")
+    group.add_argument("--expires", type=ahead, metavar="TIME", help="2027-01-01, or 30d from now; never")
     for word, disabled, says in (("--contents", True, "log"), ("--no-contents", False, "do not log")):
         group.add_argument(
             word, dest="contents", action="store_const", const=disabled, help=f"{says} what is said with it"
@@ -191,8 +191,8 @@ def _said(wishes: Namespace) -> dict[str, Any]:
     for name in ("owner", "notes", "models", "networks", "contents"):
         if (value := getattr(wishes, name)) is not None:
             said[name] = value
-    if wishes.expires != "":
-        said["expires"] = wishes.expires
+    if wishes.expires is not None:
+        said["expires"] = wishes.expires or None
     if limits := limits_of(wishes):
         said["limits"] = {**said.get("limits", {}), **limits}
     return said

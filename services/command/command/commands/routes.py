@@ -126,6 +126,7 @@ def _target(target: Any) -> str:
 
 def _weights(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        weights = [float(part) for part in text.split(",")]
     except ValueError:
         raise ArgumentTypeError(f"{text!r} are no weights such as 3,1") from None
+    return [int(weight) if weight.is_integer() else weight for weight in weights]

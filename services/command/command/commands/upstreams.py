@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import yaml
 
+from command.commands.credentials import secret_arguments
 from command.desk import Desk
 from command.limiting import limit_arguments, limits_of, limits_said
 from command.menu import Menu, confirmed
 from command.outcomes import Misused
-from command.reading import facts, several
+from command.reading import facts, secret_parts, several
 from command.telling import Cell, Toned
 
 HELP: Final = "places that are asked for answers: see, add, change and remove them"
@@ -29,7 +30,7 @@ def arguments(menu: Menu) -> None:
         "put",
         put_upstream,
         "add an upstream, or change one",
-        "What is not mentioned stays as it is. Its credentials: `parley credentials add`.",
+        "What is not mentioned stays as it is. More credentials: `parley credentials add`.",
     )
     _named(put)
     put.add_argument("--provider", help="what kind of service it is (docs/upstreams.md); needed for a new one")
@@ -39,6 +40,10 @@ def arguments(menu: Menu) -> None:
     put.add_argument(
         "--from-file", type=Path, metavar="FILE", help="an entry as in parley.yaml (YAML or JSON; -: standard input)"
     )
+    put.add_argument(
+        "--credential", metavar="ALIAS", help="a new one's first credential; its secret is read as by `credentials add`"
+    )
+    secret_arguments(put)
     limit_arguments(put)
     remove = menu.add("remove", remove_upstream, "take an upstream away, with its credentials")
     _named(remove)
@@ -88,6 +93,8 @@ def put_upstream(wishes: Namespace, desk: Desk) -> None:
     said = _said(wishes)
     known = {one["name"] for one in desk.front.every("upstreams")}
     if wishes.name in known:
+        if wishes.credential is not None or "credentials" in said:
+            raise Misused(f"{wishes.name} is there already: parley credentials add.")
         if not said:
             raise Misused("Say what to change, such as --base-url or --models.")
         changed = desk.front.send("PATCH", "upstreams", wishes.name, body=said)
@@ -95,10 +102,11 @@ def put_upstream(wishes: Namespace, desk: Desk) -> None:
         return
     if "provider" not in said:
         raise Misused(f"There is no upstream {wishes.name} yet; a new one needs --provider.")
+    if wishes.credential is not None:
+        said["credentials"] = {wishes.credential: secret_parts(wishes.value_file, wishes.part)}
     made = desk.front.send("PUT", "upstreams", wishes.name, body=said)
-    desk.tell(
-        made, f"{wishes.name} is an upstream. If it needs a credential: parley credentials add {wishes.name} main"
-    )
+    more = "" if "credentials" in said else f" If it needs a credential: parley credentials add {wishes.name} main"
+    desk.tell(made, f"{wishes.name} is an upstream.{more}")
 
 
 def remove_upstream(wishes: Namespace, desk: Desk) -> None:
@@ -121,14 +129,20 @@ def _said(wishes: Namespace) -> dict[str, Any]:
     said = facts(wishes.from_file) if wishes.from_file else {}
     if said.pop("name", wishes.name) != wishes.name:
         raise Misused(f"The file is of another upstream than {wishes.name}.")
-    if "credentials" in said:
-        raise Misused("Credentials are added one by one: parley credentials add.")
+    if isinstance(items := said.get("credentials"), list):
+        said["credentials"] = dict(_with_alias(wishes.name, number, item) for number, item in enumerate(items, 1))
     for name in ("provider", "base_url", "models", "default_model"):
         if (value := getattr(wishes, name)) is not None:
             said[name] = value
     if limits := limits_of(wishes):
         said["limits"] = {**said.get("limits", {}), **limits}
     return said
+
+
+def _with_alias(upstream: str, number: int, item: Any) -> tuple[str, Any]:
+    """A credential as parley.yaml has it, by its alias."""
+    parts = dict(item) if isinstance(item, dict) else {"value": item}
+    return str(parts.pop("alias", f"{upstream}-{number}")), parts
 
 
 def _credentials(one: Mapping[str, Any]) -> Cell:
