@@ -259,6 +259,7 @@ async def test_what_is_no_proper_request_is_refused_in_the_envelope(
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert head.lower().count(b"x-request-id: ") == 1
     assert b"content-type: application/json" in head.lower()
+    assert (b"\r\nallow: get, head, post, options" in head.lower()) == (status == 405)
     error = json.loads(body)["error"]
     assert set(error) == ENVELOPE
     assert error["code"] == code

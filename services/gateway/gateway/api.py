@@ -20,7 +20,7 @@ from gateway.current import Snapshot
 from gateway.entrance import Entrance
 from gateway.front import mirror
 from gateway.parts import Parts
-from gateway.reference import describe_chat
+from gateway.reference import described
 from parley.catalog import Caller
 from parley.envelope import told, unexpected
 from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongMethod
@@ -169,7 +169,7 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The reference, made once."""
         if self.openapi_schema is None:
-            self.openapi_schema = describe_chat(super().openapi())
+            self.openapi_schema = described(super().openapi())
         return self.openapi_schema
 
 

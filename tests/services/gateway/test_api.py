@@ -108,6 +108,10 @@ def test_the_index_and_the_reference_say_where_things_are(front: Front) -> None:
     assert {"messages", "model", "tools", "stream"} <= set(described["properties"])
     assert "" not in described["properties"]
     assert "/v1/models/{model}" in schema["paths"]
+    for path, operations in schema["paths"].items():
+        [operation] = operations.values()
+        assert ("security" in operation) == ("401" in operation["responses"]) == path.startswith("/v1/"), path
+        assert not {"422", "500", "default"} & operation["responses"].keys(), path
 
 
 # --- what is not there --------------------------------------------------------------------------------------------
