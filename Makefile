@@ -58,10 +58,11 @@ new-provider: ## a provider, its stand-in, its tests and its page, to begin with
 	@deploy/venv.sh test
 	@$(BIN)/python deploy/new_provider/make.py $(NAME)
 
-docs: ## write anew what is generated of docs/ (upstreams, configuration), and config/parley.schema.json
+docs: ## write anew what is generated of docs/ (upstreams, configuration, command), and config/parley.schema.json
 	@deploy/venv.sh test
 	$(BIN)/python deploy/upstreams.py
 	$(BIN)/python deploy/configuration.py
+	$(BIN)/python deploy/command_page.py
 
 lock: ## write the hashed lock files anew (needs uv)
 	requirements/lock.sh

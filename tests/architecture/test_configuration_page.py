@@ -52,6 +52,17 @@ def test_every_part_of_the_file_is_on_the_page(writer: Any) -> None:
     assert writer.HEADINGS.keys() == {name for name in writer.schema()["$defs"] if "." not in name}
 
 
+def test_links_lead_somewhere(writer: Any) -> None:
+    text = writer.text()
+    anchors = {
+        re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    for page in set(re.findall(r"\]\(([\w./]+)\)", text)):
+        assert (ROOT / "docs" / page).exists(), page
+
+
 def test_the_example_works_and_fits_the_schema(writer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", writer.text(), re.DOTALL)
     hint = re.search(r"\$schema=(\S+)", example)

@@ -170,12 +170,15 @@ def _facts(parser: ArgumentParser) -> None:
     group.add_argument("--owner", help="whose it is, for people")
     group.add_argument("--notes", help="what else is to be known, for people")
     group.add_argument(
-        "--models", type=several, metavar="A,B*", help="names or patterns of models and routes that it may ask for; all"
+        "--models",
+        type=several,
+        metavar="A,B*",
+        help="models and routes that it may ask for, names or patterns; all: any of them",
     )
     group.add_argument(
-        "--networks", type=several, metavar="CIDR,...", help="where it may call from, such as 10.0.0.0/8; any"
+        "--networks", type=several, metavar="CIDR,...", help="where it may call from, such as 10.0.0.0/8; any: anywhere"
     )
-    group.add_argument("--expires", type=ahead, metavar="TIME", help="2027-01-01, or 30d from now; never")
+    group.add_argument("--expires", type=ahead, metavar="TIME", help="when it ends: 2027-01-01, or 30d from now; never")
     for word, disabled, says in (("--contents", True, "log"), ("--no-contents", False, "do not log")):
         group.add_argument(
             word, dest="contents", action="store_const", const=disabled, help=f"{says} what is said with it"
