@@ -63,8 +63,9 @@ class Settings(BaseSettings):
     """Settings of every service. Fields are the environment's names in lower case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
-    )
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True,
+        defer_build=True,  # of the many classes below this one, one is used
+    )  # fmt: skip
 
     # Who may call, and how it is kept
     api_master_key: SecretStr | None = None

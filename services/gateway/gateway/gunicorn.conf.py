@@ -1,6 +1,7 @@
 # ruff: noqa: N999  # the name that gunicorn gave such files
 """How gunicorn runs the gateway. `python -m gateway` starts it with this file."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import gateway.app  # noqa: F401
 from gateway.worker import GRACEFUL_SECONDS
 from parley.tether import tether
+
+gc.freeze()  # a collection would write to every object's page, and the pages would no longer be shared
+gc.enable()
 
 wsgi_app = "gateway.app:create_app()"
 worker_class = "gateway.worker.GatewayWorker"
