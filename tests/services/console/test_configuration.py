@@ -161,6 +161,13 @@ async def test_a_credential_is_added_replaced_disabled_and_taken_away(console: C
     told = (await done(console, "PATCH", f"{path}/openai-1", {"disabled": True})).json()
     assert (told["source"], told["overrides"], told["entry"]["disabled"]) == ("changes", "environment", True)
     assert [plan.disabled for plan in console.parts.live.catalog.upstreams["openai"].credentials] == [True, False]
+    row = await console.get(f"{path}/openai-1")
+    assert row["state"] == "disabled"
+    assert row["configuration"] == {name: said for name, said in told.items() if name not in ("object", "upstream")}
+    assert {row["alias"]: row["configuration"]["source"] for row in (await console.get(path))["data"]} == {
+        "new": "changes",
+        "openai-1": "changes",
+    }
     await done(console, "PATCH", f"{path}/openai-1", {"disabled": False, "limits": {"concurrency": 2}})
     await done(console, "DELETE", f"{path}/openai-1", status=204)
     assert list(parts_of(console, "openai")) == ["new"]

@@ -8,6 +8,9 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from console.api.upstreams import ConfiguredCredential, configured
+from console.editing import InForce
+from console.editor import Seen
 from console.found import credential_named, upstream_named
 from console.listing import Page, Paging, page
 from console.parts import Here, Parts
@@ -85,23 +88,35 @@ class Credential(BaseModel):
     paced: Annotated[int, Field(description="Answers of the last 60 seconds, where they are counted for pacing.")]
     sessions: Annotated[int, Field(description="Warm sessions that are ready.")]
     renewing: Annotated[bool, Field(description="Whether somebody renews it just now.")]
+    configuration: Annotated[
+        ConfiguredCredential | None,
+        Field(description="As it is configured; null for one that the configuration dropped."),
+    ] = None
 
 
 @router.get("/credentials")
-async def list_all_credentials(here: Here, paging: Annotated[Paging, Query()]) -> Page[Credential]:
+async def list_all_credentials(here: Here, seen: InForce, paging: Annotated[Paging, Query()]) -> Page[Credential]:
     """The credentials of all upstreams, by upstream and alias."""
-    return await _listed(here, here.offer.catalog.upstreams.values(), paging)
+    return _configured(here, seen, await _listed(here, here.offer.catalog.upstreams.values(), paging))
 
 
 @router.get("/upstreams/{upstream}/credentials")
-async def list_credentials(upstream: str, here: Here, paging: Annotated[Paging, Query()]) -> Page[Credential]:
+async def list_credentials(
+    upstream: str, here: Here, seen: InForce, paging: Annotated[Paging, Query()]
+) -> Page[Credential]:
     """The credentials of an upstream, by alias."""
-    return await _listed(here, [upstream_named(here, upstream)], paging)
+    return _configured(here, seen, await _listed(here, [upstream_named(here, upstream)], paging))
 
 
 @router.get("/upstreams/{upstream}/credentials/{alias}")
-async def get_credential(upstream: str, alias: str, here: Here) -> Credential:
+async def get_credential(upstream: str, alias: str, here: Here, seen: InForce) -> Credential:
     """One credential, by its alias or its id."""
+    credential = await _found(here, upstream, alias)
+    credential.configuration = configured(here.editor, seen.view, credential.upstream, credential.alias)
+    return credential
+
+
+async def _found(here: Parts, upstream: str, alias: str) -> Credential:
     place = upstream_named(here, upstream)
     if (off := next((plan for plan in _off(place) if plan.alias == alias), None)) is not None:
         return _disabled(here, place, off, Amounts())
@@ -109,6 +124,12 @@ async def get_credential(upstream: str, alias: str, here: Here) -> Credential:
     held = await here.state.holders.of(upstream, [row.id])
     points = await here.state.readings.series("credential", f"{upstream}/{row.alias}", _lately())
     return _credential(place, row, held, total(points))
+
+
+def _configured(here: Parts, seen: Seen, rows: Page[Credential]) -> Page[Credential]:
+    for row in rows.data:
+        row.configuration = configured(here.editor, seen.view, row.upstream, row.alias)
+    return rows
 
 
 async def _listed(here: Parts, upstreams: Iterable[Upstream], paging: Paging) -> Page[Credential]:

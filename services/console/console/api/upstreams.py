@@ -143,6 +143,11 @@ def credential(editor: Editor, view: View, upstream: str, alias: str) -> Configu
     return ConfiguredCredential(alias=alias, guest=guest, entry=entry, **origin(view, place))
 
 
+def configured(editor: Editor, view: View, upstream: str, alias: str) -> ConfiguredCredential | None:
+    """A credential as it is configured, if it is."""
+    return credential(editor, view, upstream, alias) if view.has(("credentials", upstream, alias)) else None
+
+
 def _known(view: View, name: str) -> Any:
     return view.document["upstreams"].get(name)
 
