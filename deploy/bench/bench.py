@@ -116,6 +116,9 @@ def measure(bench: Bench, parley: subjects.Subject) -> dict[str, Any]:
     bench.warm_up()
     say("cost of unary requests")
     facts["unary_cost"] = bench.cost_of_unary()
+    if parley.master_key:
+        say("cost of limits and routes")
+        facts["limits_cost"] = bench.cost_of_limits(parley)
     say("cost of streamed chunks")
     facts["chunk_cost"] = bench.cost_of_chunks()
     say("latency of unary requests")
@@ -183,6 +186,20 @@ def beside_the_table(facts: dict[str, Any]) -> str:
         "Chunk delay at 200 streams, p50 / p99 ms: "
         + ", ".join(f"{name} {of['delay_p50_ms']:.1f} / {of['delay_p99_ms']:.1f}" for name, of in chunks.items()),
     ]
+    if limits := facts.get("limits_cost"):
+        said = {
+            "no_key_limits": "a key without limits",
+            "parley": "a key with four",
+            "routed": "that, by a route in turns",
+        }
+        lines.append(
+            "CPU ms per request, and of Redis: "
+            + ", ".join(
+                f"{what} {limits[name]['cpu_ms']:.3f} + {limits[name]['redis_cpu_ms']:.3f}"
+                for name, what in said.items()
+            )
+            + "."
+        )
     lines += [
         f"In turns: CPU per request {_turns(unary['parley']['ratios'])} x nginx, per chunk "
         f"{_turns(chunks['parley']['ratios'])} x; first token added, p99, "

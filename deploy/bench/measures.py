@@ -10,13 +10,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import native
 import trees
 from redis import Redis
-from subjects import Subject
+from subjects import ROUTED, Subject
 
 GAP_MS = 50
 UNARY = "bench-c16"
@@ -86,7 +86,7 @@ class Bench:
             asked["chunks"] = tokens_in(model)
         ran = native.load(subject.port, body(model), subject.key, self.load_cores, **asked)
         if ran["failed"] or ran["incomplete"]:
-            self.errors[subject.name].append(
+            self.errors.setdefault(subject.name, []).append(
                 f"{ran['failed']} failed, {ran['incomplete']} incomplete of {ran['started']} ({model}): "
                 f"{ran['first_error']}"
             )
@@ -119,6 +119,19 @@ class Bench:
             }
 
         return _costs(self.in_turns([self.upstream, *self.subjects], measure))
+
+    def cost_of_limits(self, parley: Subject) -> Facts:
+        """The same for Parley alone: without the limits of a key (those of models stay), with them, and by a route."""
+        plain = replace(parley, name="no_key_limits", key=parley.master_key)
+        routed = replace(parley, name="routed")
+
+        def measure(subject: Subject) -> Facts:
+            before = _cpu(subject)
+            model = ROUTED if subject is routed else UNARY
+            ran = self.ask(subject, model, connections=32, seconds=self.effort.cost_seconds)
+            return _since(before, subject, 1000 / max(1, ran["completed"]))
+
+        return _medians(self.in_turns([plain, parley, routed], measure))
 
     def cost_of_chunks(self, streams: int = 200) -> Facts:
         """CPU per 1,000 chunks of paced streams, the requests themselves included."""

@@ -28,6 +28,9 @@ from command import programs
 
 _loopback = build_opener(ProxyHandler({}))  # a proxy from the environment has no business on loopback
 
+ROUTED = "routed"
+"""A model name that is a route."""
+
 PLAIN_NGINX = """
 daemon off; worker_processes 1; error_log {folder}/error.log; pid {folder}/nginx.pid;
 events {{ worker_connections 8192; }}
@@ -46,6 +49,20 @@ http {{
 """
 
 
+LIMITS = """
+keys:
+  - name: bench
+    key: {key}
+    limits:
+      {{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrency: 1000000,
+       budgets: [{{unit: money, amount: 1000000000, period: month}}]}}
+prices: {{models: [{{model: "**", prompt: 1, completion: 2}}]}}
+limits: [{{model: "**", requests_per_day: 1000000000}}]
+routes: [{{model: {routed}, targets: [openai/{target}, openai/{target}], strategy: round-robin}}]
+"""
+"""What is on while Parley is measured: limits of a key and of models, that are never reached."""
+
+
 class NotStartedError(Exception):
     """Something to be measured did not start; the sentence is for the user."""
 
@@ -59,6 +76,8 @@ class Subject:
     key: str = ""
     parts: dict[str, list[int]] = field(default_factory=dict)
     redis_url: str = ""
+    master_key: str = ""
+    """Nothing is limited for it; `key` has limits."""
 
     @property
     def tree(self) -> list[int]:
@@ -127,7 +146,9 @@ def parley(
 ) -> Iterator[Subject]:
     """`parley up` as a user starts it; gateways and nginx on `cores`, Redis and the keeper on `apart`."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
-        key = f"sk-bench-{secrets.token_hex(16)}"
+        key, limited = (f"sk-bench-{secrets.token_hex(16)}" for _ in range(2))
+        limits = LIMITS.format(key=limited, routed=ROUTED, target=models[0])
+        Path(folder, "parley.yaml").write_text(limits)
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ} | {
             "OPENAI_API_KEY": f"sk-bench-{secrets.token_hex(16)}",
             "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
@@ -153,7 +174,7 @@ def parley(
                 "redis": trees.family(told["redis"]["pid"]),
                 "up": [process.pid],
             }
-            subject = Subject("parley", told["port"], key, parts, told["redis_url"])
+            subject = Subject("parley", told["port"], limited, parts, told["redis_url"], key)
             _wait_for_models(subject, models, folder)
             if apart:
                 trees.keep_to(parts["redis"] + parts["keeper"], apart)

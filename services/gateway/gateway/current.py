@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.auth import Doorkeeper
+from gateway.limiter import counts_tokens
 from gateway.routing import Directory, Discovered
 from parley import tokens
 from parley.catalog import Catalog
@@ -74,5 +75,5 @@ class Current:
             for name, upstream in catalog.upstreams.items()
         }
         self._kinds.update({name: upstream.provider for name, upstream in catalog.upstreams.items()})
-        self._load_tokens = not all("usage" in provider.features for provider in providers.values())
+        self._load_tokens = counts_tokens(catalog) or not all("usage" in made.features for made in providers.values())
         return Snapshot(catalog, Directory(catalog, providers, self._discovered), self._doorkeeper(catalog))

@@ -124,6 +124,15 @@ def _scopes(catalog: Catalog, caller: Caller, first: Candidate | Choice, prompt:
         yield f"model:{limit.model}", limit.limits
 
 
+def counts_tokens(catalog: Catalog) -> bool:
+    """Whether any limit of a catalog is one of tokens, or of what they cost."""
+    limits = [caller.limits for caller in catalog.callers.values()]
+    limits += [limit.limits for limit in catalog.model_limits.limits]
+    for upstream in catalog.upstreams.values():
+        limits += [upstream.limits, *(plan.limits for plan in upstream.credentials if plan.limits is not None)]
+    return any(map(_counts_tokens, limits))
+
+
 def _counts_tokens(limits: Limits) -> bool:
     """Whether it must be known how many tokens a request may take."""
     return bool(limits.tokens_per_minute or limits.tokens_per_day or limits.budgets)
