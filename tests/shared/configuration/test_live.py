@@ -13,7 +13,7 @@ import pytest
 from parley.catalog import Catalog, Upstream
 from parley.clock import monotonic
 from parley.configuration import Configured
-from parley.configuration.live import Live
+from parley.configuration.live import EVERY, Live
 from parley.sealed import Seal, Secret
 from parley.settings import ConfigurationError
 from parley.state.fleet import process_name
@@ -153,3 +153,14 @@ async def test_a_listener_that_fails_does_not_end_the_looking(redis: RedisServer
         await until(live, 1)
         await revisions.write({}, upon=1, who="ada", what="removes east")
         await until(live, 2)
+
+
+async def test_who_has_written_a_revision_need_not_wait_for_the_next_look(redis: RedisServer) -> None:
+    async with process(redis) as (live, revisions):
+        number = await revisions.write({"new": {}}, upon=0, who="admin", what="new")
+        began = monotonic()
+        await live.reach(number, 2.0)
+        assert live.revision == number and "new" in live.catalog.upstreams
+        assert monotonic() - began < EVERY
+        await live.reach(number + 1, 0.1)
+        assert live.revision == number, "what nobody wrote is not waited for without end"
