@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from command.asking import Front
-from command.outcomes import Misused
+from command.outcomes import Refused
 from command.reading import first_line
 from command.surroundings import KEY_NAMES, front_door
 from command.telling import Telling
@@ -42,11 +42,11 @@ class Desk:
             self.telling.say(sentence)
 
     def sure(self, question: str) -> None:
-        """Ask whoever is at the terminal, unless --yes was said. Raises Misused for a no."""
+        """Ask whoever is at the terminal, unless --yes was said. Raises Refused for a no."""
         if self.wishes.yes or not sys.stdin.isatty():
             return
         if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-            raise Misused("Nothing was done.")
+            raise Refused("Nothing was done.")
 
     def _admin(self) -> Secret | None:
         if self.wishes.admin_key_file is not None:

@@ -53,8 +53,9 @@ class Parley:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
 
-    def __call__(self, *words: str, code: int = 0, stdin: str = "") -> Said:
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    def __call__(self, *words: str, code: int = 0, stdin: str = "", terminal: bool = False) -> Said:
+        self._monkeypatch.setattr(sys, "stdin", typed := io.StringIO(stdin))
+        self._monkeypatch.setattr(typed, "isatty", lambda: terminal)
         self._capsys.readouterr()
         try:
             ended = main(words)

@@ -73,6 +73,18 @@ def test_a_secret_is_read_from_a_file_or_in_parts(west: Parley, tmp_path: Path) 
     assert "credentials add" in west("upstreams", "put", "east", "--from-file", "east.yaml", code=2).err
 
 
+def test_at_a_terminal_each_part_is_asked_for_without_an_echo(west: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or f"a-typed-{prompt}")
+    west("credentials", "add", "west", "typed", terminal=True)
+    west("credentials", "add", "west", "parts", "--part", "app_id", "--part", "api_key", terminal=True)
+    assert asked == ["value: ", "app_id: ", "api_key: "]
+    found = {
+        each["alias"]: sorted(each["entry"]) for each in west("upstreams", "show", "west", "--json").json["credentials"]
+    }
+    assert found == {"typed": ["value"], "parts": ["api_key", "app_id"]}
+
+
 @pytest.mark.parametrize(
     ("stdin", "words", "says"),
     [

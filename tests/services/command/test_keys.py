@@ -97,6 +97,15 @@ def test_keys_are_disabled_and_enabled_and_deleted(parley: Parley) -> None:
     assert "There is no keys.alice" in parley("keys", "show", "alice", code=1).err
 
 
+def test_at_a_terminal_it_asks_before_it_revokes(parley: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
+    parley("keys", "create", "alice")
+    for answer, code in (("", 1), ("n", 1), ("yes", 0)):
+        monkeypatch.setattr("builtins.input", lambda _, answer=answer: answer)
+        said = parley("keys", "delete", "alice", code=code, terminal=True)
+        assert ("Nothing was done" in said.err) is bool(code)
+    assert "There are no keys" in parley("keys", "list").err
+
+
 def test_a_rotated_key_says_how_long_the_old_one_is_good(parley: Parley) -> None:
     parley("keys", "create", "alice")
     assert "good for 1 h more" in parley("keys", "rotate", "alice", "--grace", "1h").out

@@ -36,7 +36,9 @@ def arguments(menu: Menu) -> None:
     reset.add_argument("scope", metavar="SCOPE", help="likewise")
     confirmed(reset)
     menu.add("models", list_model_limits, "limits of models, in the order in which they count")
-    put = menu.add("put", put_model_limit, "limit all models that a pattern fits, together")
+    put = menu.add(
+        "put", put_model_limit, "limit all models that a pattern fits, together, as said here and not as before"
+    )
     put.add_argument("model", metavar="MODEL", help="a name, or a pattern such as east/*")
     limit_arguments(put)
     remove = menu.add("remove", remove_model_limit, "take a limit of models away")
