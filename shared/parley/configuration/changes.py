@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from parley.catalog import AS_ASKED, Caller, CredentialPlan, ModelLimit, Route, Upstream
 from parley.configuration.credentials import changed_credential
 from parley.configuration.entries import STRICT, mistakes
-from parley.configuration.keys import IssuedKey, Name, refuse_reserved
+from parley.configuration.keys import IssuedKey, Name, digest, refuse_reserved
 from parley.configuration.limits import LimitsEntry
 from parley.configuration.prices import PricesEntry, prices_of
 from parley.configuration.routes import RouteEntry, route_of
@@ -74,7 +74,7 @@ def changed(base: Base, document: Document, settings: Settings) -> Base:
     return Base(
         upstreams=_upstreams(base.upstreams, document, settings),
         routes=_laid_over(base.routes, {model: _route(model, entry) for model, entry in document.routes.items()}),
-        callers=_callers(base.callers, document.keys),
+        callers=_callers(base.callers, document.keys, settings),
         limits=_laid_over(
             base.limits,
             {model: ModelLimit(model, entry.limits()) if entry else None for model, entry in document.limits.items()},
@@ -132,14 +132,18 @@ def _route(model: str, entry: RouteEntry | None) -> Route | None:
     return route_of(entry, f"routes.{model}")
 
 
-def _callers(base: Mapping[bytes, Caller], keys: Mapping[str, IssuedKey | None]) -> dict[bytes, Caller]:
+def _callers(
+    base: Mapping[bytes, Caller], keys: Mapping[str, IssuedKey | None], settings: Settings
+) -> dict[bytes, Caller]:
+    master = bytes.fromhex(digest(settings.master_key.get_secret_value())) if settings.master_key else b""
     callers = {digest: caller for digest, caller in base.items() if caller.name not in keys}
     for name, key in keys.items():
         refuse_reserved(name, f"keys.{name}")
-        for digest, caller in key.callers(name) if key else ():
-            if digest in callers:
-                raise ConfigurationError(f"keys.{name}: it is the same key as '{callers[digest].name}'.")
-            callers[digest] = caller
+        for known, caller in key.callers(name) if key else ():
+            if known in callers or known == master:
+                other = callers[known].name if known in callers else "master"
+                raise ConfigurationError(f"keys.{name}: it is the same key as '{other}'.")
+            callers[known] = caller
     return callers
 
 

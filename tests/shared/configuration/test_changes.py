@@ -182,6 +182,12 @@ def test_two_keys_cannot_be_the_same(settings: Environment) -> None:
         after(settings, {"keys": {"ann": same, "bob": same}})
 
 
+def test_no_issued_key_is_the_master_key(settings: Environment) -> None:
+    same = settings.model_copy(update={"api_key": SecretStr("the-master-key-of-this-test")})
+    with pytest.raises(ConfigurationError, match="it is the same key as 'master'"):
+        after(same, {"keys": {"bob": issued(hash=digest("the-master-key-of-this-test"))}})
+
+
 def test_no_key_of_a_file_is_the_master_key(settings: Environment) -> None:
     same = settings.model_copy(update={"api_key": SecretStr("alices-own-key-of-the-file")})
     with pytest.raises(ConfigurationError, match="one of its keys is API_MASTER_KEY"):
