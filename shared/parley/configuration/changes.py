@@ -136,7 +136,7 @@ def _callers(
     base: Mapping[bytes, Caller], keys: Mapping[str, IssuedKey | None], settings: Settings
 ) -> dict[bytes, Caller]:
     master = bytes.fromhex(digest(settings.master_key.get_secret_value())) if settings.master_key else b""
-    callers = {digest: caller for digest, caller in base.items() if caller.name not in keys}
+    callers = {known: caller for known, caller in base.items() if caller.name not in keys}
     for name, key in keys.items():
         refuse_reserved(name, f"keys.{name}")
         for known, caller in key.callers(name) if key else ():
