@@ -21,12 +21,11 @@ from parley.configuration.editing.overlay import View
 from parley.configuration.editing.places import Place, entries, says, written
 from parley.configuration.editing.sources import Source
 from parley.configuration.entries import STRICT
-from parley.configuration.file import FileContent
+from parley.configuration.schema import schema
 from parley.settings import ConfigurationError
 
 router = APIRouter(tags=["configuration"])
 
-_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 Passphrase = Annotated[
     str,
     Field(min_length=12, max_length=1000, json_schema_extra={"format": "password"}, description="Its secrets' key."),
@@ -169,7 +168,7 @@ async def get_configuration(here: Here, seen: InForce) -> Configuration:
 @router.get("/config/schema")
 async def get_schema() -> FileSchema:
     """The JSON schema of `parley.yaml`, for editors."""
-    return FileSchema({"$schema": _DRAFT, **FileContent.model_json_schema()})
+    return FileSchema(schema())
 
 
 @router.post("/config/validate")
