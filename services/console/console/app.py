@@ -16,7 +16,7 @@ from console.figures import Figures
 from console.following import Following
 from console.parts import Offer, Parts, State
 from console.sign_in import SignIn
-from parley.configuration import Configured, read_catalog
+from parley.configuration import Configured, read_catalog, watched
 from parley.configuration.environment import read_settings
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
@@ -94,7 +94,7 @@ async def assembled(settings: Environment, name: str, *, descriptor: int = 1) ->
     fleet = Fleet(line, vault, lists, others=(guesses,))
     net = Net(HTTP(), WebSockets(), Browser(threads=2))
     journal = Journal("console", name, descriptor)
-    files = (settings.parley_config, settings.parley_model_config)
+    files = watched(settings)
 
     def read(changes: Changes) -> Configured:
         """What cannot be used is told before it is in force: also options that a provider does not take."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from parley.configuration import Configured, read_catalog
+from parley.configuration import Configured, read_catalog, watched
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
 from parley.providers import make_providers
@@ -58,7 +58,7 @@ async def shared(settings: Environment, replica: str, net: Net) -> AsyncIterator
         make_providers(configured.catalog, net)
         return configured
 
-    live = Live(read, Revisions(line, seal), [settings.parley_config, settings.parley_model_config])
+    live = Live(read, Revisions(line, seal), watched(settings))
     admission = Admission(line, terms=terms)
     vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, admission=admission)
     guesses = Guesses(line, limit=settings.wrong_keys_per_minute)

@@ -20,7 +20,7 @@ from keeper.pulse import beat
 from keeper.rounds import rounds
 from parley.catalog import Catalog, Upstream
 from parley.clock import sleep
-from parley.configuration import Configured, read_catalog
+from parley.configuration import Configured, read_catalog, watched
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
 from parley.providers import Provider, make_provider, make_providers
@@ -137,7 +137,7 @@ async def _kept(settings: Environment) -> AsyncIterator[tuple[_Keep, Baton]]:
         make_providers(configured.catalog, net)  # options that a provider does not take are told before they count
         return configured
 
-    live = Live(read, Revisions(line, seal), [settings.parley_config, settings.parley_model_config])
+    live = Live(read, Revisions(line, seal), watched(settings))
     vault = Vault(line, seal, terms=Terms.with_leases_of(settings.lease_seconds), queue_length=settings.queue_length)
     lists = ModelLists(line)
     fleet, baton = Fleet(line, vault, lists), Baton(line)

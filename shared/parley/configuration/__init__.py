@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from parley.catalog import Caller, Catalog, CredentialPlan, ModelLimits, Upstream
 from parley.configuration.changes import Base, changed, read_document
 from parley.configuration.environment import upstreams_of
 from parley.configuration.families import Environment
-from parley.configuration.file import read_file
+from parley.configuration.file import read_file, secrets_file
 from parley.configuration.keys import digest
 from parley.configuration.model_config import read_model_config
 from parley.configuration.routes import check_routes
-from parley.settings import ConfigurationError
+from parley.settings import ConfigurationError, Settings
 
 ECHO = Upstream(
     name="echo", provider="echo", credentials=(CredentialPlan("open", {}),), models=("echo",), default_model="echo"
@@ -70,6 +71,11 @@ def read_catalog(settings: Environment, changes: Mapping[str, Any] | None = None
         model_limits=ModelLimits(now.limits.values()),
     )
     return Configured(catalog, (*found.advice, *old.advice))
+
+
+def watched(settings: Settings) -> tuple[Path, ...]:
+    """The files that a catalog is read from, and that may change while we run."""
+    return settings.parley_config, secrets_file(settings), settings.parley_model_config
 
 
 def _together(old: Mapping[bytes, Caller], file: Mapping[bytes, Caller], settings: Environment) -> dict[bytes, Caller]:

@@ -18,7 +18,8 @@
       models:
         - {model: "east/big-*", prompt: 2.5, completion: 10, cached: 1.25}    # per million tokens
 
-`${NAME}` and `${NAME:-default}` are taken from the environment, so that the file itself needs no secret.
+`${NAME}` and `${NAME:-default}` are taken from the environment, from `.env`, or from a file `secrets.env` beside it (a
+container sees neither of the others' own names), so that the file itself needs no secret.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
 from parley.catalog import AS_ASKED, Caller, ModelLimit, Route, Upstream
@@ -47,7 +50,8 @@ _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<def
 
 
 class FileContent(BaseModel):
-    """All that `parley.yaml` says. `${NAME}` and `${NAME:-default}` in any text are taken from the environment."""
+    """All that `parley.yaml` says. `${NAME}` and `${NAME:-default}` in any text are taken from the environment,
+    from `.env`, or from `secrets.env` beside it."""
 
     model_config = STRICT
 
@@ -78,13 +82,14 @@ class FileFound:
     limits: tuple[ModelLimit, ...] = ()
 
 
-def read_content(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileContent:
+def read_content(settings: Settings, environ: Mapping[str, str] | None = None) -> FileContent:
     """What `parley.yaml` says, variables filled in. Raises ConfigurationError that says what is wrong and where."""
     path = settings.parley_config
     if not path.is_file():
         return FileContent()
+    names = _names(settings) if environ is None else environ
     try:
-        return FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, environ, str(path)))
+        return FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, names, str(path)))
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
@@ -93,7 +98,7 @@ def read_content(settings: Settings, environ: Mapping[str, str] = os.environ) ->
         raise ConfigurationError(f"{path}: {mistakes(problem)}") from None
 
 
-def read_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> FileFound:
+def read_file(settings: Settings, environ: Mapping[str, str] | None = None) -> FileFound:
     """Read `parley.yaml` if it exists. Raises ConfigurationError that says what is wrong and where."""
     path, content = settings.parley_config, read_content(settings, environ)
     upstreams = tuple(
@@ -129,6 +134,21 @@ def _callers(entries: Sequence[KeyEntry], where: str) -> dict[bytes, Caller]:
     return callers
 
 
+def secrets_file(settings: Settings) -> Path:
+    """Where values for `${NAME}` may be, beside the file."""
+    return settings.parley_config.with_name("secrets.env")
+
+
+def _names(settings: Settings) -> dict[str, str]:
+    """What `${NAME}` may name; the environment wins, as it does for settings."""
+    files = (secrets_file(settings), Path(".env"))
+    names: dict[str, str] = {}
+    for file in files:
+        if file.is_file():
+            names |= {name: text for name, text in dotenv_values(file, interpolate=False).items() if text}
+    return names | {name: text for name, text in os.environ.items() if text}
+
+
 def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, dict):
         return {key: _filled(item, environ, f"{where}: {key}") for key, item in value.items()}
@@ -140,7 +160,9 @@ def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
     def found(match: re.Match[str]) -> str:
         text = environ.get(match["name"]) or match["default"]
         if text is None:
-            raise ConfigurationError(f"{where} names ${{{match['name']}}}, which is not set in the environment.")
+            raise ConfigurationError(
+                f"{where} names ${{{match['name']}}}, which is not set in the environment, in .env or in secrets.env."
+            )
         return text
 
     return _VARIABLE.sub(found, value)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from parley.catalog import Budget, Catalog, Limits
-from parley.configuration import read_catalog
+from parley.configuration import read_catalog, watched
 from parley.configuration.editing.places import without_entry
 from parley.configuration.families import Environment
 from parley.configuration.keys import IssuedKey, digest, new_key
@@ -198,3 +198,15 @@ def test_an_upstream_written_down_is_the_same_again(settings: Environment) -> No
     for upstream in read_catalog(settings).catalog.upstreams.values():
         if upstream.name != "echo":
             assert upstream_of(upstream.name, facts_of(upstream), upstream.credentials, settings) == upstream
+
+
+def test_names_in_the_file_are_taken_from_a_file_beside_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "parley.yaml"
+    file.write_text('keys: [{name: a, key: "${A_KEY}"}, {name: b, key: "${B_KEY}"}]')
+    (tmp_path / "secrets.env").write_text("# ours\nA_KEY=the-key-of-a-in-the-file\nB_KEY=the-key-of-b-in-the-file\n")
+    monkeypatch.setenv("B_KEY", "the-key-of-b-outside-it")
+    settings = Environment(_env_file=None, parley_config=file, parley_model_config=tmp_path / "none")
+    callers = read_catalog(settings).catalog.callers
+    wanted = {digest("the-key-of-a-in-the-file"): "a", digest("the-key-of-b-outside-it"): "b"}
+    assert {key.hex(): caller.name for key, caller in callers.items()} == wanted
+    assert watched(settings)[:2] == (file, tmp_path / "secrets.env")
