@@ -20,6 +20,9 @@ import pytest
 
 from command import ports, programs
 
+SMALL = ("--gateways", "1", "--keepers", "0", "--consoles", "0")
+"""Where it does not matter what else runs."""
+
 
 @contextmanager
 def parley_up(folder: Path, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
@@ -148,7 +151,7 @@ def test_the_pasted_line_finds_the_key_and_never_shows_it(tmp_path: Path, where:
     environment = {name: secret} if where == "environment" else {}
     if where == ".env":
         (tmp_path / ".env").write_text(f"# {name}=no\n{name}='{secret}'\n")
-    with parley_up(tmp_path, "--port", "0", **environment) as process:
+    with parley_up(tmp_path, "--port", "0", *SMALL, **environment) as process:
         text = greeting(process)
         assert "Authorization: Bearer $" in text
         assert paste(text, tmp_path, **environment).returncode == 0
@@ -175,11 +178,11 @@ def paste(text: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 def test_settings_of_the_dot_env_file_are_read_and_the_environment_is_above_it(tmp_path: Path) -> None:
     first, second = ports.free(2)
     (tmp_path / ".env").write_text(f"NGINX_PORT={first}\nMAX_BODY_MB=1\nNGINX_BIND=\n")
-    with parley_up(tmp_path, "--json") as process:
+    with parley_up(tmp_path, "--json", *SMALL) as process:
         told = described(process)
         assert told["port"] == first
         assert httpx.post(f"{told['url']}/v1/chat/completions", content=b"x" * 1_100_000).status_code == 413
-    with parley_up(tmp_path, "--json", NGINX_PORT=str(second)) as process:
+    with parley_up(tmp_path, "--json", *SMALL, NGINX_PORT=str(second)) as process:
         assert described(process)["port"] == second
 
 
@@ -215,7 +218,7 @@ def test_what_cannot_work_ends_with_a_sentence_and_exit_code_2(
 
 
 def test_two_stacks_do_not_share_one_state_folder(tmp_path: Path) -> None:
-    with parley_up(tmp_path, "--json", "--port", "0") as first:
+    with parley_up(tmp_path, "--json", "--port", "0", *SMALL) as first:
         described(first)
         with parley_up(tmp_path, "--json", "--port", "0") as second:
             assert second.wait(10) == 2
@@ -223,7 +226,7 @@ def test_two_stacks_do_not_share_one_state_folder(tmp_path: Path) -> None:
 
 
 def test_a_gateway_that_dies_is_reported_and_started_again(tmp_path: Path) -> None:
-    with parley_up(tmp_path, "--port", "0", "--gateways", "1", "--keepers", "0") as process:
+    with parley_up(tmp_path, "--port", "0", *SMALL) as process:
         text = greeting(process)
         pid, address = re.search(r"gateway-1 +pid (\d+) +(\S+)", text).groups()
         worker = offspring(int(pid))
@@ -248,7 +251,7 @@ def test_without_nginx_or_redis_all_ends(tmp_path: Path, name: str) -> None:
 
 
 def test_for_programs_the_dead_stay_dead_until_they_are_asked_back(tmp_path: Path) -> None:
-    with parley_up(tmp_path, "--json", "--port", "0") as process:
+    with parley_up(tmp_path, "--json", "--port", "0", *SMALL, "--gateways", "2") as process:
         told = described(process)
         for dead in (told["gateways"][0], told["redis"]):
             os.kill(dead["pid"], signal.SIGKILL)
@@ -270,7 +273,7 @@ def test_a_redis_of_the_operator_is_used_and_none_is_started(tmp_path: Path) -> 
                               stdout=subprocess.DEVNULL)  # fmt: skip
     try:
         until(lambda: listens(port))
-        with parley_up(tmp_path, "--json", "--port", "0", REDIS_URL=f"redis://127.0.0.1:{port}/3") as process:
+        with parley_up(tmp_path, "--json", "--port", "0", *SMALL, REDIS_URL=f"redis://127.0.0.1:{port}/3") as process:
             told = described(process)
             assert told["redis"] is None
             assert told["redis_url"] is None, "it may hold a password"
@@ -281,7 +284,7 @@ def test_a_redis_of_the_operator_is_used_and_none_is_started(tmp_path: Path) -> 
 
 def test_what_redis_kept_is_there_at_the_next_start(tmp_path: Path) -> None:
     for round_number in (1, 2):
-        with parley_up(tmp_path, "--json", "--port", "0", "--gateways", "1", "--keepers", "0") as process:
+        with parley_up(tmp_path, "--json", "--port", "0", *SMALL) as process:
             port = described(process)["redis"]["port"]
             with socket.create_connection(("127.0.0.1", port)) as redis:
                 redis.sendall(b"INCR parley-test-starts\r\n")
