@@ -49,12 +49,24 @@ class Written:
 
     def _check_types(self, body: Any) -> None:
         try:
-            self._model.model_validate_json(json.dumps(body), strict=True)
+            self._model.model_validate_json(json.dumps(_as_meant(body)), strict=True)
         except ValidationError as problem:
             wrong = problem.errors(include_url=False, include_input=False)[0]
             if wrong["type"] == "json_invalid":
                 return  # half a character: whoever keeps the text refuses it
             raise PydanticCustomError(MISTYPED, "{said}", {"said": wrong["msg"], "place": wrong["loc"]}) from None
+
+
+def _as_meant(body: Any) -> Any:
+    """Numbers without a fraction are integers, as JSON schemas have it."""
+    match body:
+        case dict():
+            return {name: _as_meant(value) for name, value in body.items()}
+        case list():
+            return [_as_meant(value) for value in body]
+        case float() if body.is_integer():
+            return int(body)
+    return body
 
 
 class Patch(Written):

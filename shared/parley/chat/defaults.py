@@ -16,7 +16,8 @@ NEVER: Final = frozenset(
     }
 )
 """What is the caller's alone to say."""
-_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+LIMITS: Final = ("max_tokens", "max_completion_tokens")
+"""Two names of one thing: only one of them may be said."""
 _TYPED: Final = frozenset(field.name for field in msgspec.structs.fields(Prompt)) - {"raw"}
 
 
@@ -29,8 +30,8 @@ def wrong_with(defaults: Mapping[str, Any]) -> tuple[str, str] | None:
             msgspec.convert({"messages": [{"role": "user", "content": ""}], name: value}, Prompt)
         except msgspec.ValidationError as problem:
             return name, str(problem).rpartition(" - at ")[0] or str(problem)
-    if all(name in defaults for name in _LIMITS):
-        return _LIMITS[0], f"cannot be set together with {_LIMITS[1]}"
+    if all(name in defaults for name in LIMITS):
+        return LIMITS[0], f"cannot be set together with {LIMITS[1]}"
     return None
 
 
@@ -44,6 +45,6 @@ def filled(prompt: Prompt, defaults: Mapping[str, Any]) -> Prompt:
 
 
 def _is_open(prompt: Prompt, name: str) -> bool:
-    if name in _LIMITS:
+    if name in LIMITS:
         return prompt.limit is None
     return prompt.raw.get(name) is None and (name not in _TYPED or getattr(prompt, name) is None)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-from parley.chat.defaults import wrong_with
+from parley.chat.defaults import LIMITS, NEVER, wrong_with
 
 STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 """An entry takes the members that it names, and no others; what stands below a field describes it in the schema."""
@@ -18,11 +29,43 @@ def _checked(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-DefaultsEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
+_NAMES: Final = {"minLength": 1, "not": {"enum": sorted(NEVER)}}
+DefaultsEntry = Annotated[
+    dict[str, Any],
+    AfterValidator(_checked),
+    WithJsonSchema({"type": "object", "propertyNames": _NAMES, "not": {"required": list(LIMITS)}}),
+]
 """Fields of a request, such as temperature: as they are here where a request does not say."""
 
-AsNumber: Final = PlainSerializer(float, return_type=float, when_used="json")
-"""Decimals are numbers in JSON, as they are written. Ours have 15 digits at most, which a float keeps."""
+
+class _Decimal:
+    """A decimal is a number in JSON, as it is written: ours have 15 digits at most, which a float keeps. Or a text of
+    digits."""
+
+    _DIGITS: Final = r"^[0-9]{1,10}(\.[0-9]{1,15})?$"
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = core_schema.no_info_before_validator_function(self._spelt, handler(source))
+        schema["serialization"] = core_schema.plain_serializer_function_ser_schema(
+            float, return_schema=core_schema.float_schema(), when_used="json"
+        )
+        return schema
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        for choice in found.get("anyOf", ()):
+            if choice.get("type") == "string":
+                choice.setdefault("pattern", self._DIGITS)
+        return found
+
+    def _spelt(self, value: object) -> object:
+        if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(self._DIGITS, value)):
+            raise ValueError("must be a number, such as 1.25")
+        return Decimal(str(value)) if isinstance(value, int | float | str) else value
+
+
+AsNumber: Final = _Decimal()
+"""Annotates a Decimal."""
 
 
 def mistakes(problem: ValidationError) -> str:

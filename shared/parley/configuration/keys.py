@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, IPvAnyNetwork, field_validator, model_validator
 
 from parley.catalog import Caller
 from parley.configuration.entries import STRICT
@@ -29,6 +29,16 @@ _SHORTEST: Final = 16
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a key, in hexadecimal digits."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+def _text(network: object) -> object:
+    if not isinstance(network, str):
+        raise ValueError("must be a network, such as 10.0.0.0/8")  # noqa: TRY004  # pydantic hears ValueErrors
+    return network
+
+
+Network = Annotated[IPvAnyNetwork, BeforeValidator(_text)]
+"""Written as text: a number would be an address, too, and nobody means it."""
 
 
 def new_key() -> str:
@@ -52,7 +62,7 @@ class KeyFacts(BaseModel):
     """What else is to be known of it, for people."""
     models: list[Annotated[str, Field(min_length=1, max_length=200)]] = []
     """Patterns of the models and routes that it may ask for; none: all."""
-    networks: list[IPvAnyNetwork] = []
+    networks: list[Network] = []
     """Where it may call from; none: anywhere."""
     expires: datetime | None = None
     """When it ends (RFC 3339); without a zone it is UTC. None: never."""

@@ -121,6 +121,10 @@ class _AsWritten(GenerateJsonSchema):
     def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
         return _or_variable(super().float_schema(schema))
 
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        found = super().decimal_schema(schema)
+        return {**found, "anyOf": [*found["anyOf"], _VARIABLE]}
+
     def bool_schema(self, schema: core_schema.BoolSchema) -> JsonSchemaValue:
         return _or_variable(super().bool_schema(schema))
 

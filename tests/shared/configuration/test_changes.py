@@ -167,6 +167,9 @@ def test_routes_limits_prices_and_the_default_model(settings: Environment) -> No
         ({"routes": {"a": {"model": "a", "targets": ["nobody/big"]}}}, "names the upstream 'nobody'"),
         ({"default_model": "gpt-*"}, "default_model: 'gpt-*' is a pattern"),
         ({"limits": {"a": {"budgets": [{"unit": "money", "amount": "0.0000001", "period": "day"}]}}}, "six decimals"),
+        ({"limits": {"a": {"budgets": [{"unit": "money", "amount": "1e3", "period": "day"}]}}}, "must be a number"),
+        ({"limits": {"a": {"budgets": [{"unit": "money", "amount": True, "period": "day"}]}}}, "must be a number"),
+        ({"keys": {"bob": issued(networks=[10])}}, "keys.bob.networks.0"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(settings: Environment, changes: dict[str, Any], told: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema
 
 from parley.configuration.editing.edits import Changes
 from parley.configuration.editing.masks import Masks
@@ -53,7 +53,7 @@ def _shaped(changes: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-Shaped = Annotated[dict[str, Any], AfterValidator(_shaped)]
+Shaped = Annotated[dict[str, Any], AfterValidator(_shaped), WithJsonSchema(_Shape.model_json_schema())]
 """Changes of which nothing is known but that each entry is at a place where there may be one."""
 
 
