@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -100,6 +100,9 @@ def _upstreams(base: Mapping[str, Upstream], document: Document, settings: Setti
     return upstreams
 
 
+_WITHOUT_SECRET: Final = CredentialPlan("open", {})
+
+
 def _with_credentials(upstream: Upstream, items: Mapping[str, dict[str, Any] | None]) -> Upstream:
     plans = {plan.alias: plan for plan in upstream.credentials}
     opened = set(plans) == {"open"}
@@ -114,8 +117,8 @@ def _with_credentials(upstream: Upstream, items: Mapping[str, dict[str, Any] | N
         if not plan.parts and alias not in plans:
             raise ConfigurationError(f"{where} has no value.")
         plans[alias] = plan
-    if opened and len(plans) > 1:
-        del plans["open"]  # nothing was needed there, and now something is
+    if opened and len(plans) > 1 and not plans.get("open", _WITHOUT_SECRET).parts:
+        plans.pop("open", None)  # nothing was needed there, and now something is
     if not plans:
         raise ConfigurationError(
             f"credentials.{upstream.name}: its last credential cannot be taken away; disable it, or take the upstream "

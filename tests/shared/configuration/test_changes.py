@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from parley.catalog import Budget, Catalog, Limits
 from parley.configuration import read_catalog, watched
+from parley.configuration.editing.overlay import laid_over
 from parley.configuration.editing.places import without_entry
+from parley.configuration.editing.sources import read_sources
 from parley.configuration.families import Environment
 from parley.configuration.keys import IssuedKey, digest, new_key
 from parley.configuration.upstreams import facts_of, upstream_of
@@ -177,6 +179,25 @@ def test_what_is_wrong_is_told_with_its_place(settings: Environment, changes: di
         after(settings, changes)
     assert told in str(refused.value)
     assert "secret-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("items", "lent"),
+    [
+        ({"a": {"value": "secret-one"}}, ["a"]),
+        ({"open": {"limits": {"concurrency": 1}}, "a": {"value": "secret-one"}}, ["a"]),
+        ({"open": None, "a": {"value": "secret-one"}, "b": {"value": "secret-two"}}, ["a", "b"]),
+        ({"a": {"value": "secret-one"}, "open": {"value": "secret-two"}}, ["open", "a"]),
+    ],
+)
+def test_the_place_of_an_upstream_without_credentials_is_given_up(
+    settings: Environment, items: dict[str, Any], lent: list[str]
+) -> None:
+    changes = {"credentials": {"door": items}}
+    plans = after(settings, changes).upstreams["door"].credentials
+    assert [plan.alias for plan in plans] == lent
+    shown = laid_over(read_sources(settings).document, changes)["credentials"]["door"]
+    assert list(shown) == lent
 
 
 def test_two_keys_cannot_be_the_same(settings: Environment) -> None:

@@ -94,8 +94,8 @@ def _credentials(base: Described, changes: Mapping[str, Any], name: str, facts: 
             items.pop(alias, None)
         else:
             items[alias] = merged_item(items.get(alias, {}), item)
-    if opened and len(items) > 1:
-        del items[_OPEN]
+    if opened and len(items) > 1 and not items.get(_OPEN, {}).keys() - _BESIDE:
+        items.pop(_OPEN, None)
     return items
 
 
