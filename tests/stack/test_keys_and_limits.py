@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stack.running import KEY, Stack
+from tests.stack.running import KEY, Stack, until
 
 ALICE, BOB, CAROL, DAVE, ERIN, FAR, OLD = (f"key-of-{name}-for-these-tests" for name in
     ("alice", "bob", "carol", "dave", "erin", "far", "old"))  # fmt: skip
@@ -61,6 +61,13 @@ def crowd(stack: Stack, key: str, count: int, at_once: int = 32, **more: Any) ->
     ) as client, ThreadPoolExecutor(at_once) as pool:  # fmt: skip
         body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}], **more}
         return list(pool.map(lambda _: client.post("/v1/chat/completions", json=body), range(count)))
+
+
+def recorded(stack: Stack, answer: httpx.Response) -> dict[str, Any]:
+    """The log's record of a request, which comes a moment after its answer."""
+    request_id = answer.headers["x-request-id"]
+    until(lambda: bool(stack.records(request_id)), why="the record never came")
+    return stack.records(request_id)[0]
 
 
 SERVED: list[float] = []
@@ -137,10 +144,10 @@ def test_keys_that_do_not_count_here_or_any_more(stack: Stack) -> None:
 
 def test_contents_are_logged_for_the_key_that_is_marked_and_no_other(stack: Stack) -> None:
     marked, other = ask(stack, ERIN, "a word to be logged"), ask(stack, KEY, "a word to be kept")
-    found = stack.records(marked.headers["x-request-id"])[0]
+    found = recorded(stack, marked)
     assert found["contents"]["messages"][0]["content"] == "a word to be logged"
     assert found["contents"]["answer"][0]["text"] == "a word to be logged"
-    assert "a word to be kept" not in str(stack.records(other.headers["x-request-id"]))
+    assert "a word to be kept" not in str(recorded(stack, other))
 
 
 def test_each_credential_has_limits_of_its_own(stack: Stack) -> None:
@@ -149,8 +156,8 @@ def test_each_credential_has_limits_of_its_own(stack: Stack) -> None:
     assert sum(answer.status_code == 200 for answer in answers) == 9
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert 0 < int(refused.headers["retry-after"]) <= 60
-    ids = [answer.headers["x-request-id"] for answer in answers if answer.status_code == 200]
-    used = [stack.records(request_id)[0]["attempts"][-1]["credential"] for request_id in ids]
+    served = [answer for answer in answers if answer.status_code == 200]
+    used = [recorded(stack, answer)["attempts"][-1]["credential"] for answer in served]
     assert sorted(used) == ["one"] * 4 + ["three"] + ["two"] * 4
 
 
