@@ -6,7 +6,10 @@ A file's tests run in one process, one after the other; those about one family o
 from __future__ import annotations
 
 import re
+from functools import cache
 
+import httpx
+import httpx._transports.default
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
@@ -16,6 +19,9 @@ _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 
 _SHORT = ("echo", "openai", "h2ogpte", "gptomni")
 """The families under contract in `make test`; the others have `make test-providers`: each needs a stack of its own."""
+
+# Each of the many clients that tests make would read the machine's certificates anew: 25 ms, to ask loopback.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 # The same examples for everybody, and a busy machine is no finding. `--hypothesis-profile=default` goes exploring.
 settings.register_profile("parley", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

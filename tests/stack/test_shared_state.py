@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -14,7 +16,37 @@ import pytest
 from tests.stack.running import Stack, until
 from tests.upstreams.running import Emulator
 
-COOKIES = json.dumps([f"__Secure-next-auth.session-token=tok-{n}" for n in (1, 2, 3)])
+COOKIES = [f"__Secure-next-auth.session-token=tok-{n}" for n in (1, 2, 3)]
+UPSTREAMS: dict[str, dict[str, Any]] = {
+    "turns": {"provider": "gptomni", "credentials": COOKIES},
+    "paced": {"provider": "gptomni", "credentials": COOKIES, "per_minute": 2},
+    "warm": {"provider": "h2ogpte", "pool": {"size": 4, "age": 600}},
+    "brief": {"provider": "h2ogpte", "pool": {"size": 4, "age": 1}},
+    "http_429": {"provider": "h2ogpte"},
+    "ce_rate_limit": {"provider": "h2ogpte"},
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "gptomni": {"models": ["gptomni"]},
+    "h2ogpte": {"models": ["auto"], "guests": 1, "concurrency": 8},
+}
+"""Each of UPSTREAMS has a stand-in of its own, so that one stack serves all tests."""
+
+
+class World:
+    def __init__(self, stack: Stack, emulators: dict[str, Emulator]):
+        self.stack, self.emulators = stack, emulators
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with ExitStack() as things:
+        emulators = {name: things.enter_context(Emulator(facts["provider"])) for name, facts in UPSTREAMS.items()}
+        file = [{"name": name, "base_url": emulators[name].url, **KINDS[facts["provider"]], **facts}
+                for name, facts in UPSTREAMS.items()]  # fmt: skip
+        # Turns are strict where Redis is in time; a busy machine is another test's.
+        settings = {"REDIS_PATIENCE_SECONDS": "2"}
+        stack = Stack(settings, gateways=4, files={"parley.yaml": json.dumps({"upstreams": file})})
+        yield World(things.enter_context(stack), emulators)
 
 
 async def at_once(asks: Iterable[Awaitable[Any]]) -> list[Any]:
@@ -30,29 +62,26 @@ async def ask(client: openai.AsyncOpenAI, model: str, text: str) -> Any:
     return await client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}])
 
 
-def gptomni(emulator: Emulator, **more: str) -> dict[str, str]:
-    return {
-        "GPTOMNI_CREDENTIALS": COOKIES,
-        "GPTOMNI_BASE_URL": emulator.url,
-        "GPTOMNI_PER_MINUTE": "0",
-        "GPTOMNI_CONCURRENCY": "0",
-        "REDIS_PATIENCE_SECONDS": "2",  # turns are strict where Redis is in time; a busy machine is another test's
-        **more,
-    }
+async def test_three_cookies_are_used_strictly_in_turn_by_four_replicas(world: World) -> None:
+    upstream, stack = world.emulators["turns"], world.stack
+    client = stack.async_client()
+    for _ in range(3):
+        upstream.reset()
+        before = answered(stack, "turns")
+        answers = await at_once(ask(client, "turns/gptomni", f"!say:number {n}") for n in range(300))
+        assert [said(answer) for answer in answers] == [f"number {n}" for n in range(300)]
+        if not redis_was_late(stack):  # a gateway that cannot reach Redis in time lends by its own share, by design
+            break
+    used = {name: facts["requests"] for name, facts in upstream.stats()["credentials"].items()}
+    assert sorted(used.values()) == [100, 100, 100], used
+    until(lambda: (answered(stack, "turns") - before).total() == 300)
+    busy = answered(stack, "turns") - before
+    assert len(busy) == 4 and min(busy.values()) > 30, f"the replicas did not share the work: {busy}"
 
 
-async def test_three_cookies_are_used_strictly_in_turn_by_four_replicas() -> None:
-    with Emulator("gptomni") as upstream, Stack(gptomni(upstream), gateways=4) as stack:
-        for _ in range(3):
-            upstream.reset()
-            answers = await at_once(ask(stack.async_client(), "gptomni", f"!say:number {n}") for n in range(300))
-            assert [said(answer) for answer in answers] == [f"number {n}" for n in range(300)]
-            if not redis_was_late(stack):  # a gateway that cannot reach Redis in time lends by its own share, by design
-                break
-        used = {name: facts["requests"] for name, facts in upstream.stats()["credentials"].items()}
-        assert sorted(used.values()) == [100, 100, 100], used
-        busy = [sum(1 for record in stack.records() if record["replica"] == name) for name in replicas(stack)]
-        assert len(busy) == 4 and min(busy) > 30, f"the replicas did not share the work: {busy}"
+def answered(stack: Stack, upstream: str) -> Counter[str]:
+    """How many answers of an upstream each replica has recorded."""
+    return Counter(r["replica"] for r in stack.records() if r["attempts"][-1]["upstream"] == upstream)
 
 
 def redis_was_late(stack: Stack) -> bool:
@@ -62,28 +91,22 @@ def redis_was_late(stack: Stack) -> bool:
     return said_so > before
 
 
-def replicas(stack: Stack) -> set[str]:
-    return {record["replica"] for record in stack.records()}
-
-
-async def test_the_pace_of_a_cookie_is_kept_by_all_replicas_together() -> None:
-    with (
-        Emulator("gptomni") as upstream,
-        Stack(gptomni(upstream, GPTOMNI_PER_MINUTE="2", QUEUE_SECONDS="1"), gateways=4) as stack,
-    ):
-        began = time.monotonic()
-        answers = await at_once(ask(stack.async_client(), "gptomni", "!say:hi") for _ in range(20))
-        late = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
-        assert len(answers) - len(late) == 6 and all(isinstance(a, openai.RateLimitError) or said(a) for a in answers)
-        waits = [int(refused.response.headers["retry-after"]) for refused in late]
-        assert all(50 <= wait <= 60 for wait in waits), waits
-        assert time.monotonic() - began < 5, "nobody waits for a pace that lies beyond the queue's patience"
-        assert upstream.stats()["counts"]["chat"] == 6
+async def test_the_pace_of_a_cookie_is_kept_by_all_replicas_together(world: World) -> None:
+    upstream, client = world.emulators["paced"], world.stack.async_client()
+    began = time.monotonic()
+    answers = await at_once(ask(client, "paced/gptomni", "!say:hi") for _ in range(20))
+    late = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
+    assert len(answers) - len(late) == 6 and all(isinstance(a, openai.RateLimitError) or said(a) for a in answers)
+    waits = [int(refused.response.headers["retry-after"]) for refused in late]
+    assert all(50 <= wait <= 60 for wait in waits), waits
+    assert time.monotonic() - began < 5, "nobody waits for a pace that lies beyond the queue's patience"
+    assert upstream.stats()["counts"]["chat"] == 6
 
 
 async def test_a_cold_start_with_a_hundred_requests_makes_one_guest_and_uses_no_session_twice() -> None:
     with Emulator("h2ogpte") as upstream, Stack({"H2OGPTE_BASE_URL": upstream.url}, gateways=4, keepers=0) as stack:
-        answers = await at_once(ask(stack.async_client(), "h2ogpte/auto", f"!say:number {n}") for n in range(100))
+        client = stack.async_client()
+        answers = await at_once(ask(client, "h2ogpte/auto", f"!say:number {n}") for n in range(100))
         assert [said(answer) for answer in answers] == [f"number {n}" for n in range(100)]
         counts = upstream.stats()["counts"]
         assert counts["guests_issued"] == 1
@@ -91,47 +114,45 @@ async def test_a_cold_start_with_a_hundred_requests_makes_one_guest_and_uses_no_
         assert counts.get("cross_credential_use", 0) == counts.get("duplicate_questions", 0) == 0
 
 
-async def test_sessions_are_warm_before_the_first_request_and_nothing_is_left_after_the_last() -> None:
-    settings = {"H2OGPTE_POOL_SIZE": "4", "H2OGPTE_POOL_AGE": "600"}
-    with Emulator("h2ogpte") as upstream, Stack({"H2OGPTE_BASE_URL": upstream.url, **settings}, gateways=4) as stack:
-        upstream.until(lambda stats: stats["sessions"]["live"] == 4, 10)
-        answers = await at_once(ask(stack.async_client(), "h2ogpte/auto", f"!say:number {n}") for n in range(60))
-        assert [said(answer) for answer in answers] == [f"number {n}" for n in range(60)]
-        began = time.monotonic()
-        await asyncio.to_thread(upstream.until, lambda stats: stats["sessions"]["live"] == 4, 10)
-        assert time.monotonic() - began < 5
-        stats = upstream.stats()
-        assert stats["sessions"]["created"] - stats["sessions"]["deleted"] == 4
-        assert stats["max_questions_per_session"] == 1
-        assert stats["counts"]["guests_issued"] == 1
+async def test_sessions_are_warm_before_the_first_request_and_nothing_is_left_after_the_last(world: World) -> None:
+    upstream, client = world.emulators["warm"], world.stack.async_client()
+    upstream.until(lambda stats: stats["sessions"]["live"] == 4, 10)
+    answers = await at_once(ask(client, "warm/auto", f"!say:number {n}") for n in range(60))
+    assert [said(answer) for answer in answers] == [f"number {n}" for n in range(60)]
+    began = time.monotonic()
+    await asyncio.to_thread(upstream.until, lambda stats: stats["sessions"]["live"] == 4, 10)
+    assert time.monotonic() - began < 5
+    stats = upstream.stats()
+    assert stats["sessions"]["created"] - stats["sessions"]["deleted"] == 4
+    assert stats["max_questions_per_session"] == 1
+    assert stats["counts"]["guests_issued"] == 1
 
 
-async def test_sessions_expiring_under_load_are_never_shared_and_renewed_once_at_a_time() -> None:
-    settings = {"H2OGPTE_BASE_URL": "", "H2OGPTE_POOL_SIZE": "4", "H2OGPTE_POOL_AGE": "1"}
-    with Emulator("h2ogpte") as upstream, Stack({**settings, "H2OGPTE_BASE_URL": upstream.url}, gateways=4) as stack:
-        client = stack.async_client()
-        for turn in range(6):
-            answers = await at_once(ask(client, "h2ogpte/auto", f"!say:{turn} {n}") for n in range(20))
-            assert [said(answer) for answer in answers] == [f"{turn} {n}" for n in range(20)]
-            upstream.control("POST", "expire", {"what": "cookie"} if turn % 2 else {"what": "csrf"})
-        stats = upstream.stats()
-        assert stats["max_questions_per_session"] == 1
-        assert stats["counts"].get("renewals", 0) <= 6, "two renewals for one expiry"
-        began = time.monotonic()
-        await asyncio.to_thread(upstream.until, lambda stats: stats["sessions"]["live"] >= 4, 10)
-        assert time.monotonic() - began < 3, "the pool was not refilled"
+async def test_sessions_expiring_under_load_are_never_shared_and_renewed_once_at_a_time(world: World) -> None:
+    upstream, client = world.emulators["brief"], world.stack.async_client()
+    for turn in range(6):
+        answers = await at_once(ask(client, "brief/auto", f"!say:{turn} {n}") for n in range(20))
+        assert [said(answer) for answer in answers] == [f"{turn} {n}" for n in range(20)]
+        upstream.control("POST", "expire", {"what": "cookie"} if turn % 2 else {"what": "csrf"})
+    stats = upstream.stats()
+    assert stats["max_questions_per_session"] == 1
+    assert stats["counts"].get("renewals", 0) <= 6, "two renewals for one expiry"
+    began = time.monotonic()
+    await asyncio.to_thread(upstream.until, lambda stats: stats["sessions"]["live"] >= 4, 10)
+    assert time.monotonic() - began < 3, "the pool was not refilled"
 
 
 @pytest.mark.parametrize("failing", ["http_429", "ce_rate_limit"])
-async def test_a_guest_that_is_told_to_slow_down_rests_and_no_new_guest_is_made(failing: str) -> None:
-    with Emulator("h2ogpte") as upstream, Stack({"H2OGPTE_BASE_URL": upstream.url}, gateways=4) as stack:
-        upstream.until(lambda stats: stats["sessions"]["live"] >= 5, 10)
-        route = "rpc/db/create_chat_session" if failing == "http_429" else "ws"
-        if failing == "http_429":  # the pool is used up first, so that a request meets the refusal
-            await at_once(ask(stack.async_client(), "h2ogpte/auto", "!say:x") for _ in range(2))
-        upstream.fault(failing, times=None, route=route, retry_after=30)
-        answers = await at_once(ask(stack.async_client(), "h2ogpte/auto", "!say:hi") for _ in range(20))
-        refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
-        assert refused and all(20 <= int(r.response.headers["retry-after"]) <= 30 for r in refused)
-        until(lambda: bool(stack.ask("hi", model="h2ogpte/auto").status_code == 429), 3)
-        assert upstream.stats()["counts"]["guests_issued"] == 1
+async def test_a_guest_that_is_told_to_slow_down_rests_and_no_new_guest_is_made(world: World, failing: str) -> None:
+    upstream, stack, model = world.emulators[failing], world.stack, f"{failing}/auto"
+    client = stack.async_client()
+    upstream.until(lambda stats: stats["sessions"]["live"] >= 5, 10)
+    route = "rpc/db/create_chat_session" if failing == "http_429" else "ws"
+    if failing == "http_429":  # the pool is used up first, so that a request meets the refusal
+        await at_once(ask(client, model, "!say:x") for _ in range(2))
+    upstream.fault(failing, times=None, route=route, retry_after=30)
+    answers = await at_once(ask(client, model, "!say:hi") for _ in range(20))
+    refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
+    assert refused and all(20 <= int(r.response.headers["retry-after"]) <= 30 for r in refused)
+    until(lambda: bool(stack.ask("hi", model=model).status_code == 429), 3)
+    assert upstream.stats()["counts"]["guests_issued"] == 1
