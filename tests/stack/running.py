@@ -151,6 +151,12 @@ class Stack:
         """End one part as a crash does, with every process of its group (a gunicorn master and its worker)."""
         os.killpg(os.getpgid(part.pid), signal.SIGKILL)
 
+    def revive(self) -> None:
+        """Start again what died, at its address; return when it answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        self._wait()
+
     def records(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The request records of all gateways so far."""
         found: list[dict[str, Any]] = []

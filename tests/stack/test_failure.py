@@ -57,12 +57,32 @@ def load(stack: Stack, model: str = "echo") -> Iterator[Load]:
             thread.join()
 
 
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[tuple[Stack, RedisServer]]:
+    with RedisServer(persistent=True) as store, Stack({"REDIS_URL": store.url}, gateways=4) as stack:
+        yield stack, store
+
+
+@pytest.fixture
+def stack(fleet: tuple[Stack, RedisServer]) -> Stack:
+    """Four gateways; whoever died in the test before lives again."""
+    stack = fleet[0]
+    stack.revive()
+    until(lambda: health(stack)["status"] == "ok", 10)
+    return stack
+
+
+@pytest.fixture
+def store(fleet: tuple[Stack, RedisServer]) -> RedisServer:
+    return fleet[1]
+
+
 def health(stack: Stack) -> dict[str, object]:
     return dict(httpx.get(f"{stack.url}/health", timeout=5).json())
 
 
-def test_replicas_killed_under_load_lose_no_request_that_had_no_answer_yet() -> None:
-    with Stack(gateways=4) as stack, load(stack) as running:
+def test_replicas_killed_under_load_lose_no_request_that_had_no_answer_yet(stack: Stack) -> None:
+    with load(stack) as running:
         time.sleep(1)
         stack.kill(stack.gateways[0])
         time.sleep(1.5)
@@ -73,7 +93,7 @@ def test_replicas_killed_under_load_lose_no_request_that_had_no_answer_yet() -> 
 
 
 def test_a_begun_stream_on_a_killed_replica_ends_as_a_broken_socket() -> None:
-    with Stack(gateways=1) as stack:
+    with Stack(gateways=1, keepers=0) as stack:
         ask = {
             "model": "echo",
             "stream": True,
@@ -112,6 +132,7 @@ def test_what_a_killed_replica_held_is_free_again_by_the_leases_deadline() -> No
             upstream.set(first_token_delay=0)
             until(lambda: stack.ask("!say:free", model="h2ogpte/auto").status_code == 200, 12)
             upstream.until(lambda stats: stats["sessions"]["live"] <= 3, 15)
+            stack.kill(stack.gateways[1])  # which else would wait for the answer that it holds
 
 
 def test_a_second_keeper_takes_over_when_the_first_is_killed() -> None:
@@ -129,12 +150,8 @@ def test_a_second_keeper_takes_over_when_the_first_is_killed() -> None:
             upstream.until(lambda stats: stats["sessions"]["live"] == 3, 10)
 
 
-def test_redis_restarted_under_load_loses_nothing() -> None:
-    with (
-        RedisServer(persistent=True) as store,
-        Stack({"REDIS_URL": store.url}, gateways=4) as stack,
-        load(stack) as running,
-    ):
+def test_redis_restarted_under_load_loses_nothing(stack: Stack, store: RedisServer) -> None:
+    with load(stack) as running:
         time.sleep(1)
         store.restart()
         time.sleep(3)
@@ -142,57 +159,57 @@ def test_redis_restarted_under_load_loses_nothing() -> None:
         until(lambda: health(stack)["status"] == "ok", 10)
 
 
-def test_redis_frozen_under_load_keeps_nobody_waiting_and_recovers_by_itself() -> None:
-    with RedisServer() as store, Stack({"REDIS_URL": store.url}, gateways=4) as stack:
-        with load(stack) as running:
-            time.sleep(1.5)
-            before = sorted(took for _, took, _, _ in running.results)
-            frozen_at = time.monotonic()
-            with store.paused():
-                time.sleep(3)
-                assert health(stack)["status"] == "degraded"
-                assert httpx.get(f"{stack.url}/health/ready").status_code == 200
-            thawed_at = time.monotonic()
-            time.sleep(2)
-        assert running.failed == []
-        during = [took for began, took, _, _ in running.results if frozen_at <= began < thawed_at]
-        assert len(during) > 50
-        usual = before[int(len(before) * 0.99)]
-        assert sorted(during)[int(len(during) * 0.99)] < usual + 0.1, "requests waited for a frozen Redis"
-        until(lambda: health(stack)["status"] == "ok", 10)
+def test_redis_frozen_under_load_keeps_nobody_waiting_and_recovers_by_itself(stack: Stack, store: RedisServer) -> None:
+    with load(stack) as running:
+        time.sleep(1.5)
+        before = sorted(took for _, took, _, _ in running.results)
+        frozen_at = time.monotonic()
+        with store.paused():
+            time.sleep(3)
+            assert health(stack)["status"] == "degraded"
+            assert httpx.get(f"{stack.url}/health/ready").status_code == 200
+        thawed_at = time.monotonic()
+        time.sleep(2)
+    assert running.failed == []
+    during = [took for began, took, _, _ in running.results if frozen_at <= began < thawed_at]
+    assert len(during) > 50
+    usual = before[int(len(before) * 0.99)]
+    assert sorted(during)[int(len(during) * 0.99)] < usual + 0.1, "requests waited for a frozen Redis"
+    until(lambda: health(stack)["status"] == "ok", 10)
 
 
-def test_redis_gone_for_good_leaves_the_gateways_serving() -> None:
-    with RedisServer() as store, Stack({"REDIS_URL": store.url}, gateways=2) as stack:
-        assert stack.ask("before").status_code == 200
-        store.kill()
+def test_redis_gone_for_good_leaves_the_gateways_serving(stack: Stack, store: RedisServer) -> None:
+    assert stack.ask("before").status_code == 200
+    store.kill()
+    try:
         until(lambda: health(stack)["status"] == "degraded", 5)
         for _ in range(20):
             assert stack.ask("during").status_code == 200
+    finally:
+        store.start()
 
 
-def test_a_gateway_told_to_stop_lets_its_streams_end() -> None:
-    with Stack(gateways=2) as stack:
-        ask = {
-            "model": "echo",
-            "stream": True,
-            "messages": [{"role": "user", "content": "word " * 30}],
-            "metadata": {"echo_delay_ms": "60"},
-        }
-        ends = []
+def test_a_gateway_told_to_stop_lets_its_streams_end(stack: Stack) -> None:
+    ask = {
+        "model": "echo",
+        "stream": True,
+        "messages": [{"role": "user", "content": "word " * 30}],
+        "metadata": {"echo_delay_ms": "60"},
+    }
+    ends = []
 
-        def listen() -> None:
-            response = httpx.post(
-                f"{stack.url}/v1/chat/completions", json=ask, headers={"authorization": f"Bearer {KEY}"}, timeout=30
-            )
-            ends.append(response.text.rstrip().endswith("[DONE]"))
+    def listen() -> None:
+        response = httpx.post(
+            f"{stack.url}/v1/chat/completions", json=ask, headers={"authorization": f"Bearer {KEY}"}, timeout=30
+        )
+        ends.append(response.text.rstrip().endswith("[DONE]"))
 
-        threads = [threading.Thread(target=listen) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.7)
-        os.kill(stack.gateways[0].pid, signal.SIGTERM)
-        for thread in threads:
-            thread.join()
-        assert ends == [True] * 6
-        assert stack.ask("after").status_code == 200
+    threads = [threading.Thread(target=listen) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    os.kill(stack.gateways[0].pid, signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert ends == [True] * 6
+    assert stack.ask("after").status_code == 200
