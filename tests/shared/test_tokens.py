@@ -22,6 +22,7 @@ from parley.tokens import count, prompt_tokens
         ("tiktoken is great!", 6),
         ("お誕生日おめでとう", 8),
         ("<|endoftext|>", 7),
+        ("half a \ud800 letter", 4),
     ],
 )
 def test_counts_are_those_of_the_published_encoding(text: str, tokens: int):
@@ -30,6 +31,7 @@ def test_counts_are_those_of_the_published_encoding(text: str, tokens: int):
 
 @pytest.mark.parametrize("word", ["word ", "汉字，", "a", " x", "\n", "🙂 and "])
 def test_a_long_text_counts_as_its_parts_do(word: str):
+    """The other tokenizer that has these tables says the same of the whole."""
     from bpe_openai import _bindings
 
     text = word * 40_000
@@ -65,6 +67,11 @@ def test_a_prompt_counts_its_words_and_what_the_format_adds():
 
 
 def test_the_tables_are_not_loaded_before_something_is_counted():
-    loaded = "print('bpe_openai' in sys.modules)"
+    loaded = "print('tiktoken' in sys.modules)"
     program = f"import sys, parley.tokens; {loaded}; parley.tokens.count('a'); {loaded}"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("run", [" ", "\n", "a", "好"])
+def test_a_million_times_the_same_is_counted_soon(run: str):
+    assert 0 < count(run * 1_000_000) <= 1_000_000
