@@ -110,8 +110,8 @@ def measure(bench: Bench, parley: subjects.Subject) -> dict[str, Any]:
     facts["machine"]["cores_busy_before"] = round((trees.busy_seconds() - busy) / (time.monotonic() - since), 2)
     if facts["machine"]["cores_busy_before"] > 0.3:
         say(f"this machine is not idle ({facts['machine']['cores_busy_before']} cores busy): expect noise")
-    idle = [trees.memory_mb(replica) for replica in parley.replicas]
-    facts["idle_mb"] = max(idle, default=0.0)
+    facts["idle_mb"] = max((trees.memory_mb([pid]) for replica in parley.replicas for pid in replica), default=0.0)
+    facts["idle_replica_mb"] = max(map(trees.memory_mb, parley.replicas), default=0.0)
     say("warming up")
     bench.warm_up()
     say("cost of unary requests")
@@ -205,6 +205,7 @@ def beside_the_table(facts: dict[str, Any]) -> str:
         f"{_turns(chunks['parley']['ratios'])} x; first token added, p99, "
         f"{_turns(facts['first_token']['parley']['added_p99_ms_by_turn'])} ms."
     ]
+    lines.append(f"A replica, gunicorn's master and its worker together, idles at {facts['idle_replica_mb']:.1f} MB.")
     for crowd in facts["crowds"]:
         through = [name for name in ("nginx", "parley") if name in crowd]
         lines += [f"{crowd['streams']:,} streams, {name}: {_one_crowd(crowd[name])}." for name in through]

@@ -50,7 +50,7 @@ def rows(facts: Facts) -> list[Row]:
             table.append(_added(found, what, percentile, must, aim))
     table.append(_crowds(facts["crowds"]))
     table += [
-        Row("idle memory of a gateway", f"{facts['idle_mb']:.1f}", facts["idle_mb"], 110, 70, "MB"),
+        Row("idle memory of a gateway process", f"{facts['idle_mb']:.1f}", facts["idle_mb"], 110, 70, "MB"),
         Row(
             f"its growth over {facts['growth']['requests_each']:,} requests",
             f"{facts['growth']['grown_mb']:.1f}", facts["growth"]["grown_mb"], 5, 1, "MB",

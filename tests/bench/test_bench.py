@@ -80,6 +80,7 @@ def facts(parley: float, nginx: float = 1.0) -> budget.Facts:
         "first_token": latency | {"rate": 300},
         "crowds": [{"streams": 500, "parley": {"kept_up": True}}, {"streams": 1000, "parley": {"kept_up": parley < 2}}],
         "idle_mb": 50.0,
+        "idle_replica_mb": 90.0,
         "growth": {"requests_each": 20_000, "grown_mb": 0.5},
         "spoilt": 0,
         "redis": {"round_trips": 2.04},
