@@ -51,6 +51,15 @@ def test_an_earlier_revision_comes_back(changed: Parley) -> None:
     assert "There is no revision" in changed("config", "rollback", str(newest + 100), code=1).err
 
 
+def test_a_key_that_was_given_up_stays_so_unless_it_is_wanted_back(changed: Parley) -> None:
+    before = changed("config", "revisions").rows[0][0]
+    changed("keys", "delete", "alice")
+    assert "The key alice stays deleted." in changed("config", "rollback", before).err
+    assert "There are no keys" in changed("keys", "list").err
+    assert changed("config", "rollback", before, "--with-revoked-keys").rows[0][:2] == ["+", "keys alice"]
+    assert changed("keys", "list").rows[0][0] == "alice"
+
+
 def test_an_archive_comes_back_as_a_whole(changed: Parley, tmp_path: Path) -> None:
     changed("upstreams", "put", "east", "--provider", "openai-compatible", "--base-url", "http://127.0.0.1:9/v1")
     changed("credentials", "add", "east", "main", stdin=CANARY)

@@ -434,6 +434,36 @@ async def test_revisions_are_kept_compared_and_gone_back_to(console: Console) ->
     assert (await console.refused("GET", "revisions/1/diff", 404, params={"with": 9}))["param"] == "with"
 
 
+async def test_going_back_gives_no_key_back_to_whoever_it_was_taken_from(console: Console) -> None:
+    of_the_file = "alices-own-key-of-the-file"
+    leaked = (await done(console, "POST", "keys", {"name": "leaked"}, status=201)).json()["key"]
+    replaced = (await done(console, "POST", "keys", {"name": "replaced", "models": ["smart"]}, status=201)).json()[
+        "key"
+    ]
+    await done(console, "PUT", "routes/clever", {"targets": ["east/big"]}, status=201)
+    before = (await console.get("config"))["revision"]
+    await done(console, "DELETE", "routes/clever", status=204)
+    await done(console, "DELETE", "keys/leaked", status=204)
+    await done(console, "DELETE", "keys/alice", status=204)
+    new = (await done(console, "POST", "keys/replaced/rotate", {})).json()["key"]
+
+    told = (await done(console, "POST", f"revisions/{before}/rollback")).json()
+    assert [(one["place"], one["change"]) for one in told["differences"]] == [(["routes", "clever"], "added")]
+    assert sorted((one["key"], one["because"]) for one in told["kept"]) == [
+        ("alice", "deleted"), ("leaked", "deleted"), ("replaced", "rotated"),
+    ]  # fmt: skip
+    assert not any(caller(console, key) for key in (leaked, replaced, of_the_file))
+    assert caller(console, new).models == ("smart",)
+    [audited, *_] = (await console.get("audit"))["data"]
+    assert audited["details"]["revoked_keys"] == "stay"
+
+    told = (await done(console, "POST", f"revisions/{before}/rollback", {"revoked_keys": "come-back"})).json()
+    assert told["kept"] == [] and all(caller(console, key) for key in (leaked, replaced, of_the_file))
+    assert caller(console, new) is None
+    wrong = await console.refused("POST", "revisions/1/rollback", 400, headers=ANY, json={"revoked_keys": "perhaps"})
+    assert wrong["param"] == "revoked_keys"
+
+
 @pytest.mark.parametrize("secrets", ["left-out", "passphrase", "parley-secret"])
 async def test_an_archive_brings_everything_back(console: Console, secrets: str) -> None:
     passphrase = {"passphrase": "correct horse battery"} if secrets == "passphrase" else {}

@@ -24,6 +24,10 @@ _CHANGES: Final[Mapping[str, tuple[str, Tone]]] = {
     "removed": ("-", "bad"),
     "changed": ("~", "odd"),
 }
+_BACK: Final = (
+    "Nothing is forgotten by that. Keys that were deleted, rotated or disabled since stay so, since somebody else may "
+    "know them."
+)
 
 
 def arguments(menu: Menu) -> None:
@@ -46,8 +50,13 @@ def arguments(menu: Menu) -> None:
     )
     diff.add_argument("before", nargs="?", type=int, metavar="REVISION", help="0 is environment and files alone")
     diff.add_argument("after", nargs="?", type=int, metavar="REVISION", help="the later one")
-    back = menu.add("rollback", roll_back, "make an earlier revision the newest one", "Nothing is forgotten by that.")
+    back = menu.add("rollback", roll_back, "make an earlier revision the newest one", _BACK)
     back.add_argument("revision", type=int, metavar="REVISION", help="0: environment and files alone")
+    back.add_argument(
+        "--with-revoked-keys",
+        action="store_true",
+        help="keys that were deleted, rotated, disabled or expired since are good again, too",
+    )
     confirmed(back)
     export = menu.add("export", export_config, "print the changes as an archive", "Secrets are left out, or sealed.")
     export.add_argument("--everything", action="store_true", help="environment and files, too, as if they were changes")
@@ -130,8 +139,11 @@ def roll_back(wishes: Namespace, desk: Desk) -> None:
     """Make an earlier revision the newest one; not, if somebody changes something while you are asked."""
     etag = desk.front.seen("config").etag
     desk.sure(f"Go back to revision {wishes.revision}?")
-    found = desk.front.send("POST", "revisions", str(wishes.revision), "rollback", upon=etag)
+    body = {"revoked_keys": "come-back" if wishes.with_revoked_keys else "stay"}
+    found = desk.front.send("POST", "revisions", str(wishes.revision), "rollback", body=body, upon=etag)
     _differences(desk, found, "That is what is in force; nothing was changed.")
+    for one in found["kept"]:
+        desk.telling.remark(f"The key {one['key']} stays {one['because']}.")
     if found["differences"]:
         desk.telling.remark(f"In force as revision {found['revision']}, everywhere within a second.")
 

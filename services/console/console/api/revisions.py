@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.editing import Editing
@@ -12,9 +12,12 @@ from console.editor import Editor
 from console.listing import Page, Paging, page
 from console.parts import Here
 from console.refusals import NotFound
+from parley.clock import now
 from parley.configuration.editing import edits
 from parley.configuration.editing.differences import differences
 from parley.configuration.editing.overlay import View
+from parley.configuration.editing.rollback import Refusal, WentBack, went_back
+from parley.configuration.entries import STRICT
 from parley.state.revisions import Forgotten
 from parley.state.revisions import Revision as Logged
 
@@ -57,6 +60,36 @@ class Compared(BaseModel):
     differences: list[Difference]
 
 
+class Rollback(BaseModel):
+    """How to go back."""
+
+    model_config = ConfigDict(**STRICT, strict=True)
+
+    revoked_keys: Annotated[
+        Literal["stay", "come-back"],
+        Field(
+            description="Keys of that revision that were deleted, rotated, disabled or expired since: they stay so, "
+            "since somebody else may know them; come-back: they are good again."
+        ),
+    ] = "stay"
+
+
+_USUALLY: Final = Rollback()
+
+
+class KeptKey(BaseModel):
+    """A key that was good in that revision, and is refused all the same."""
+
+    key: str
+    because: Refusal
+
+
+class RolledBack(Compared):
+    """What differs now, and what did not come back."""
+
+    kept: Annotated[list[KeptKey], Field(description="Keys that stay refused, because they were revoked since.")]
+
+
 class Against(BaseModel):
     """What to compare with."""
 
@@ -96,17 +129,25 @@ async def diff_revision(number: Number, against: Annotated[Against, Query()], he
 
 
 @router.post("/revisions/{number}/rollback")
-async def roll_back(number: Number, here: Here, change: Editing) -> Compared:
-    """Make the changes of an earlier revision the newest one. Keys and credentials that it had come back."""
+async def roll_back(
+    number: Number, here: Here, change: Editing, how: Annotated[Rollback, Body()] = _USUALLY
+) -> RolledBack:
+    """Make the changes of an earlier revision the newest one. Credentials that it had come back; of its keys those
+    that were not revoked since."""
     past = await _past(here.editor, number)
     before: list[View] = []
+    kept: list[KeptKey] = []
 
     def edit(view: View) -> edits.Changes:
         before[:] = [view]
-        return dict(past.changes)
+        stay = how.revoked_keys == "stay"
+        back = went_back(view, past.changes, now=now()) if stay else WentBack(dict(past.changes), ())
+        kept[:] = [KeptKey(key=one.key, because=one.because) for one in back.kept]
+        return back.changes
 
-    seen = await change("config.rollback", str(number), edit)
-    return compared(here.editor, before[0], seen.view, revision=seen.revision)
+    seen = await change("config.rollback", str(number), edit, revoked_keys=how.revoked_keys)
+    found = compared(here.editor, before[0], seen.view, revision=seen.revision)
+    return RolledBack(revision=found.revision, differences=found.differences, kept=kept)
 
 
 def compared(editor: Editor, before: View, after: View, *, revision: int) -> Compared:
