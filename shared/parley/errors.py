@@ -11,8 +11,8 @@ Failure
 ├── CredentialFailure            the upstream does not honour the credential just now
 │   ├── CredentialExpired        the sign-in ran out; it can be renewed
 │   ├── CredentialRejected       refused for good, as far as we can tell
-│   ├── Throttled                told to slow down; TokensThrottled: by tokens, not by requests
-│   └── QuotaExhausted           nothing left until a billing period ends
+│   ├── Throttled                told to slow down; TokensThrottled: by tokens; ModelThrottled: with this model alone
+│   └── QuotaExhausted           nothing left until a billing period ends; ModelExhausted: for this model alone
 ├── UpstreamFailure              the upstream itself
 │   ├── Unreachable              no connection
 │   ├── UpstreamBroken           it answered with a failure of its own
@@ -34,6 +34,7 @@ A class states facts, and the stops of a request read them; none branches on a c
 
 * `status`, `type`, `code`: what the caller sees (envelope of `upstreams/openai.md` section 3);
 * `blames`: who is at fault, for the vault: `credential` rests one credential, `upstream` rests the whole upstream;
+* `of_model`: whether what rests is a credential for the model that was asked, and not for its others;
 * `try_next`: whether another credential or target may be asked while nothing has been said yet;
 * `strains`: whether asking again may add to what ails the upstream, so that the budget for retries pays for it;
 * `rest`, `longest_rest`: seconds a blamed party rests when nobody said how long, and the most we believe a hint;
@@ -71,6 +72,7 @@ class Failure(Exception):
     type: ClassVar[str] = "server_error"
     code: str | None = "internal_error"
     blames: ClassVar[Blame] = "gateway"
+    of_model: ClassVar[bool] = False
     try_next: ClassVar[bool] = False
     strains: ClassVar[bool] = True
     rest: ClassVar[float] = 0.0
@@ -249,6 +251,12 @@ class TokensThrottled(Throttled):
     type = "tokens"
 
 
+class ModelThrottled(Throttled):
+    """The upstream asked us to slow down with one model."""
+
+    of_model = True
+
+
 class QuotaExhausted(CredentialFailure):
     """The credential's quota is used up."""
 
@@ -258,6 +266,12 @@ class QuotaExhausted(CredentialFailure):
     kind = "throttled"
     rest = 600.0
     longest_rest = 6 * 3600.0
+
+
+class ModelExhausted(QuotaExhausted):
+    """The credential's quota for one model is used up, or it never had any; others may be asked with it."""
+
+    of_model = True
 
 
 # --- the upstream -------------------------------------------------------------------------------------------------

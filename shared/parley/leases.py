@@ -88,6 +88,8 @@ class Lease:
     upstream: Upstream
     credential: Credential
     session: Session | None = None
+    model: str = ""
+    """The upstream's name of the model that is asked with it; empty where it is no matter which."""
     probe: bool = False
     """This answer is the one that finds out whether a rested credential works again."""
     shared: bool = True

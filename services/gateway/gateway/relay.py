@@ -150,6 +150,7 @@ class Relay:
                 sessions=opener(candidate.provider) is not None,
                 admitted_as=admitted_as,
                 reserve=reserve,
+                model=candidate.model,
             )
 
         if permit is None:

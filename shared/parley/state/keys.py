@@ -31,7 +31,15 @@ OF_AN_UPSTREAM: Final = (
         None,  # a day, once the configuration has dropped it
         "vault",
         "alias, place, guest, sealed, route; generation, epoch, state ok|new|expired; until, reason, strikes, probe; "
-        "fence, renew_until; served, last_ok, failed, last_failure, last_failed",
+        "fence, renew_until; served, last_ok, failed, last_failure, last_failed; models, where it may rest for some",
+        each=True,
+    ),
+    Key(
+        "models",
+        "hash",
+        "an hour after its last rest",
+        "vault",
+        "until:MODEL, reason:MODEL, strikes:MODEL, probe:MODEL of rests for one model alone",
         each=True,
     ),
     Key("held", "zset", "a day", "vault", "lease -> deadline", each=True),

@@ -30,33 +30,38 @@ class Spare:
         self._living = 0
         self._place = 0
         self._turns: dict[str, int] = {}
-        self._rests: dict[tuple[str, str], float] = {}
+        self._rests: dict[tuple[str, str, str], float] = {}
 
     def fleet(self, living: int, place: int) -> None:
         """So many processes lend, and this one has that place among them."""
         self._living, self._place = living, place
 
-    def learn(self, upstream: str, credential: str, verdict: Verdict) -> None:
+    def learn(self, upstream: str, credential: str, verdict: Verdict, model: str = "") -> None:
         """A lease ended without Redis being told."""
-        if verdict.outcome == "failed" and verdict.base and verdict.blame in ("credential", "upstream"):
-            who = credential if verdict.blame == "credential" else ""
+        if verdict.outcome == "failed" and verdict.base and verdict.blame != "nobody":
+            of_model = verdict.blame == "model"
+            who = upstream, "" if verdict.blame == "upstream" else credential, model if of_model else ""
             rest = min(verdict.hint or verdict.base, verdict.longest) / 1000
-            self._rests[upstream, who] = max(self._rests.get((upstream, who), 0.0), monotonic() + rest)
+            self._rests[who] = max(self._rests.get(who, 0.0), monotonic() + rest)
 
     def forget(self) -> None:
         """Redis is back, and knows better."""
         self._rests.clear()
 
-    def choose(self, desk: Desk, avoid: Collection[str], admit: Callable[[Credential], None]) -> Credential:
+    def choose(
+        self, desk: Desk, avoid: Collection[str], admit: Callable[[Credential], None], model: str = ""
+    ) -> Credential:
         """The next credential within the share, which `admit` counts for its limits (or raises OverLimit).
 
         Raises StateUnavailable, NothingToLend, LimitReached or QueueFull.
         """
         name, moment = desk.upstream.name, monotonic()
-        usable = list(self._usable(desk))
+        usable = list(self._usable(desk, model))
         if not usable:
             raise StateUnavailable("Redis does not answer, and no credential is known to work.", retry_after=1.0)
-        rests = [max(self._rests.get((name, who), 0.0), self._rests.get((name, ""), 0.0)) for who, _ in usable]
+        rests = [
+            max(self._rests.get((name, *of), 0.0) for of in ((who, model), (who, ""), ("", ""))) for who, _ in usable
+        ]
         turn = self._turns.get(name, 0)
         paced = busy = False
         for kind in (False, True):  # those that this request tried already come last
@@ -83,7 +88,7 @@ class Spare:
             raise QueueFull("Every credential is busy; Redis does not answer.", retry_after=1.0)
         raise NothingToLend(f"No credential for '{name}' can be used just now.", retry_after=min(rests) - moment)
 
-    def _usable(self, desk: Desk) -> Iterator[tuple[str, Credential]]:
+    def _usable(self, desk: Desk, model: str) -> Iterator[tuple[str, Credential]]:
         """Credentials that worked when Redis was last seen and whose secret this process has."""
         if desk.standing is None:
             if not desk.upstream.concurrency and not desk.upstream.per_minute:  # else nobody knows what is left
@@ -94,7 +99,8 @@ class Spare:
             return
         for standing in desk.standing.credentials:
             credential = desk.known.get(standing.id)
-            if credential and standing.state == "ok" and standing.rests <= since:
+            rests = max(standing.rests, *(one.rests for one in standing.models if one.model == model), 0.0)
+            if credential and standing.state == "ok" and rests <= since:
                 yield standing.id, credential
 
     def _standing(self, desk: Desk, credential: str) -> CredentialStanding | None:

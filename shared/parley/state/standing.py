@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from parley.clock import monotonic, now
 
 State = Literal["ok", "new", "expired"]
+
+
+class ModelRest(NamedTuple):
+    """A credential rests for one model, and is lent for its others."""
+
+    model: str
+    rests: float
+    """Seconds until that is over; 0 where a lease is to find out whether it is."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class CredentialStanding:
     failed: int
     last_failed: float | None
     last_failure: str
+    models: tuple[ModelRest, ...] = ()
+    """Its rests for single models, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,14 @@ def _credential(row: Sequence[Any], moment: int) -> CredentialStanding:
         failed=int(row[15] or 0),
         last_failed=_when(row[16], moment),
         last_failure=_text(row[17]),
+        models=tuple(_model_rests(row[18], moment)),
     )
+
+
+def _model_rests(told: Sequence[bytes], moment: int) -> Iterator[ModelRest]:
+    fields = {name.decode(): value for name, value in zip(told[::2], told[1::2], strict=True)}
+    for model in sorted(name.removeprefix("until:") for name in fields if name.startswith("until:")):
+        yield ModelRest(model, _left(int(fields[f"until:{model}"]), moment), _text(fields.get(f"reason:{model}")))
 
 
 def _text(value: bytes | None) -> str:

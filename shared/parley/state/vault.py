@@ -127,6 +127,7 @@ class Vault:
         sessions: bool = False,
         admitted_as: str = "",
         reserve: Amounts = NOTHING,
+        model: str = "",
     ) -> Lease:
         """Lend a credential of `upstream`, waiting for one until `wait_until` (monotonic) at most.
 
@@ -134,7 +135,7 @@ class Vault:
         or a guest is still missing; only one caller in the fleet does that. With `sessions` a warm one comes along if
         there is one. With `admitted_as` (`Asked.id`) nothing is lent or taken, not even a place in the queue, unless
         that request was admitted; else it raises NotAdmitted, and `Asked.granted` knows why. (It may grant all the
-        same, where Redis lost what it knew in between: then lend again.)
+        same, where Redis lost what it knew in between: then lend again.) What rests for `model` is not lent for it.
 
         A credential that has limits is lent if they have room for one more request, and for what it may take at worst:
         `reserve`. What was asked with the lease is to be settled (`Admission.settle`, which is told the lease itself)
@@ -163,6 +164,7 @@ class Vault:
                 0 if renew is None else self._renewal,
                 admission,
                 ",".join(avoid),
+                model,
                 *reserved.told(identity),
                 late=self._unwanted,
             )
@@ -183,11 +185,11 @@ class Vault:
             if not isinstance(problem, StateUnavailable):
                 raise
             identity = self._named(reserved)  # what Redis may have lent is another lease
-            credential = self._spare.choose(desk, avoid, partial(reserved.by_share, identity))
-            lease = Lease(identity, upstream, credential, shared=False)
+            credential = self._spare.choose(desk, avoid, partial(reserved.by_share, identity), model)
+            lease = Lease(identity, upstream, credential, model=model, shared=False)
         else:
             session = Session(reply[5].decode(), credential.id, int(reply[3])) if reply[5] else None
-            lease = Lease(identity, upstream, credential, session, reply[4] == 1)
+            lease = Lease(identity, upstream, credential, session, model, reply[4] == 1)
             if len(reply) > _UNLIMITED:
                 reserved.lent(identity, reply[_UNLIMITED].decode(), reply[_UNLIMITED + 1])
         self._out[identity] = _Out(lease, desk, renew is not None)
@@ -203,21 +205,25 @@ class Vault:
             return
         desk, credential = out.desk, lease.credential
         desk.running[credential.id] -= 1
-        found = verdict(failure, credential, renewable=out.renewable) if failure else ABORTED if aborted else OK
+        found = ABORTED if aborted else OK
+        if failure:
+            found = verdict(failure, credential, renewable=out.renewable, model=lease.model)
         rolled = ""
         if lease.renewed is not None:
             rolled = self._records.sealed_parts(desk.upstream.name, credential.id, lease.renewed)
         if not self._line.up:
-            self._spare.learn(desk.upstream.name, credential.id, found)
+            self._spare.learn(desk.upstream.name, credential.id, found, lease.model)
             if not lease.shared:
                 return  # Redis never knew of it
-        self._say(script.RETURN, desk.prefix, lease.id, credential.id, credential.generation, *found, rolled)
+        self._say(
+            script.RETURN, desk.prefix, lease.id, credential.id, credential.generation, *found, rolled, lease.model
+        )
 
     def works(self, lease: Lease) -> None:
         """The upstream began to answer a probe: the credential may be lent to others again. Not awaited."""
         out = self._out.get(lease.id)
         if out and lease.probe:
-            self._line.send(script.WORKS, out.desk.prefix, lease.id, lease.credential.id)
+            self._line.send(script.WORKS, out.desk.prefix, lease.id, lease.credential.id, lease.model)
 
     def note_session(self, lease: Lease, session: Session) -> None:
         """A session was opened for `lease`. If that is back by now, the session is closed soon. Not awaited."""
@@ -332,7 +338,7 @@ class Vault:
         try:
             return await self._enrollment.credential(desk, reply[1].decode())
         except BaseException as problem:
-            self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *UNUSED, "")
+            self._say(script.RETURN, desk.prefix, identity, reply[1], reply[2], *UNUSED, "", "")
             if isinstance(problem, LostKey):  # seen at the start too, unless Redis came later than we did
                 log.critical("%s", problem)
                 raise NothingToLend("The credentials in Redis were sealed with another key.") from problem
@@ -342,7 +348,7 @@ class Vault:
         """Something was lent, or a place in the queue given, to a caller who did not wait for it."""
         prefix, identity = command[3], command[4]
         if reply[0] == b"lent":
-            self._say(script.RETURN, prefix, identity, reply[1], reply[2], *UNUSED, "")
+            self._say(script.RETURN, prefix, identity, reply[1], reply[2], *UNUSED, "", "")
             if len(reply) > _UNLIMITED and self._admission is not None:
                 self._admission.never_used(str(identity))
         elif reply[0] == b"renew":

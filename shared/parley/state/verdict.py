@@ -30,18 +30,21 @@ UNUSED: Final = Verdict("unused", "nobody", 0, 0, 0, 1, "")
 """Nothing was asked with it: it does not count for pacing."""
 
 
-def verdict(failure: Failure, credential: Credential, *, renewable: bool) -> Verdict:
-    """Who is blamed for a failure, and how long they rest."""
+def verdict(failure: Failure, credential: Credential, *, renewable: bool, model: str = "") -> Verdict:
+    """Who is blamed for a failure, and how long they rest. `model`: the one that was asked, if one was."""
+    blame: str
     blame, base, longest = failure.blames, failure.rest, failure.longest_rest
     if blame == "credential" and not base and not renewable:
         # Its sign-in ran out and nobody can renew it: it may be mended by hand, and is tried again now and then.
         base, longest = CredentialRejected.rest, CredentialRejected.longest_rest
     if blame == "upstream" and base and (credential.proxy or credential.base_url):
         blame = "credential"  # it goes its own way, which says nothing about that of the others
+    if blame == "credential" and failure.of_model and model:
+        blame = "model"
     hint = failure.retry_after or 0.0
     return Verdict(
         "failed",
-        blame if blame in ("credential", "upstream") else "nobody",
+        blame if blame in ("credential", "model", "upstream") else "nobody",
         ms(base),
         ms(longest),
         ms(min(hint, longest)) if hint > 0 else 0,  # not a number is no hint

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from parley.clock import monotonic
-from parley.errors import CredentialRejected, Failure, LimitReached, NothingToLend, Throttled, UpstreamBroken
+from parley.errors import (
+    CredentialRejected,
+    Failure,
+    LimitReached,
+    ModelExhausted,
+    NothingToLend,
+    Throttled,
+    UpstreamBroken,
+)
 from parley.leases import Credential, Session
 from tests.servers import RedisServer
 from tests.services.console.conftest import Console, Consoles
@@ -122,6 +130,22 @@ async def test_a_cooldown_that_an_upstream_caused_is_lifted_too(console: Console
             await lender.lend(place)
         await console.client.delete(f"{UP}/b/rest")
         assert (await lender.lend(place)).credential.alias == "b"
+
+
+async def test_a_rest_for_one_model_is_told_apart_and_lifted_with_the_others(
+    console: Console, redis: RedisServer
+) -> None:
+    place = console.parts.offer.catalog.upstreams["openai"]
+    async with gateway(console, redis) as lender:
+        lease = await lender.lend(place, model="opus")
+        lender.vault.give_back(lease, ModelExhausted("None left.", retry_after=60))
+        await lender.line.call("PING")
+        row = await console.get(f"{UP}/{lease.credential.alias}")
+        assert (row["state"], row["rest"]) == ("ok", None)
+        ((model, reason, seconds),) = [(one["model"], one["reason"], one["seconds"]) for one in row["models"]]
+        assert (model, reason) == ("opus", "insufficient_quota") and 50 < seconds <= 60
+        await console.client.delete(f"{UP}/{lease.credential.alias}/rest")
+        assert (await console.get(f"{UP}/{lease.credential.alias}"))["models"] == []
 
 
 async def test_after_a_rest_by_hand_one_request_finds_out(console: Console, redis: RedisServer) -> None:

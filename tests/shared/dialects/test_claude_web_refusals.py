@@ -127,8 +127,11 @@ def test_a_quota_of_days_is_not_believed_for_days():
 
 def test_a_limit_of_one_model_does_not_close_the_account_for_hours():
     failure = read(429, limit(4 * 3600, perModelLimit=True))
-    assert type(failure) is errors.Throttled
-    assert failure.retry_after == 900
+    assert type(failure) is errors.ModelExhausted
+    assert 4 * 3600 - 5 < failure.retry_after <= 4 * 3600
+    told = verdict(failure, credential({}), renewable=False, model="claude-opus")
+    assert (told.blame, told.reason) == ("model", "insufficient_quota")
+    assert verdict(failure, credential({}), renewable=False).blame == "credential", "nobody knows for which"
 
 
 @pytest.mark.parametrize("left", [None, -60.0, 0.0])

@@ -58,7 +58,7 @@ TABLE: list[tuple[dict[str, Any], type[errors.Failure]]] = [
     (said(404, "NOT_FOUND", "models/x is not found for API version v1"), errors.ModelNotFound),
     (said(413, "", "Request payload size exceeds the limit"), errors.TooLarge),
     (said(429, "RESOURCE_EXHAUSTED", "Quota exceeded."), errors.Throttled),
-    (said(429, "RESOURCE_EXHAUSTED", "?", violated("PerMinutePerProjectPerModel"), delay("7s")), errors.Throttled),
+    (said(429, "RESOURCE_EXHAUSTED", "?", violated("PerMinutePerProjectPerModel"), delay("7s")), errors.ModelThrottled),
     (said(429, "RESOURCE_EXHAUSTED", "?", violated("RequestsPerDayPerProject-FreeTier")), errors.QuotaExhausted),
     (said(429, "RESOURCE_EXHAUSTED", "?", violated("PerMinute", "0")), errors.QuotaExhausted),
     (said(499, "CANCELLED", "?"), errors.UpstreamBroken),

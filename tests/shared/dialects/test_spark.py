@@ -128,7 +128,8 @@ CODES: dict[int, tuple[type[errors.Failure], int, str | None, str, bool]] = {
     ),
     **dict.fromkeys((10013, 10014, 10019, 10021, 10022), (errors.BadRequest, 400, "content_filter", "caller", False)),
     10015: (errors.CredentialRejected, 502, "upstream_authentication_error", "credential", True),
-    **dict.fromkeys((10016, 11200, 11201), (errors.QuotaExhausted, 429, "insufficient_quota", "credential", True)),
+    **dict.fromkeys((10016, 11200), (errors.ModelExhausted, 429, "insufficient_quota", "credential", True)),
+    11201: (errors.QuotaExhausted, 429, "insufficient_quota", "credential", True),
     **dict.fromkeys((10017, 10018, 99999), (errors.UpstreamBroken, 502, "upstream_error", "upstream", False)),
     10404: (errors.ModelNotFound, 404, "model_not_found", "caller", False),
     10907: (errors.ContextTooLong, 400, "context_length_exceeded", "caller", False),
@@ -218,7 +219,7 @@ def test_how_far_a_clock_is_off_is_read_from_the_answer(monkeypatch: pytest.Monk
     ("status", "body", "kind"),
     [
         (401, '{"error":{"message":"invalid user","type":"api_error","param":null,"code":null}}', "CredentialRejected"),
-        (401, '{"error":{"message":"no","code":"11200"}}', "QuotaExhausted"),
+        (401, '{"error":{"message":"no","code":"11200"}}', "ModelExhausted"),
         (404, '{"message":"no Route matched with those values"}', "ModelNotFound"),
         (429, '{"message":"API rate limit exceeded"}', "Throttled"),
         (500, "oops", "UpstreamBroken"),

@@ -230,7 +230,7 @@ REFUSALS: list[tuple[str, dict[str, Any], type[errors.Failure]]] = [
     ("quota", {}, errors.QuotaExhausted),
     ("quota", {"resets_in": None}, errors.Throttled),
     ("quota", {"resets_in": -60}, errors.Throttled),
-    ("quota", {"per_model": True}, errors.Throttled),
+    ("quota", {"per_model": True}, errors.ModelExhausted),
     ("throttle", {"retry_after": 7}, errors.Throttled),
     ("throttle", {"retry_after": "date"}, errors.Throttled),
     ("throttle", {}, errors.Throttled),

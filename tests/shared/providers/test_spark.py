@@ -157,11 +157,11 @@ async def test_what_the_service_itself_refuses_is_blamed_where_it_belongs(socket
     rejected = (errors.CredentialRejected, "credential")
     assert await met(api_secret="wrong-secret") == rejected
     assert await met(api_key="unknown-key") == rejected
-    assert await met(app_id="somebody-else") == (errors.QuotaExhausted, "credential")
+    assert await met(app_id="somebody-else") == (errors.ModelExhausted, "credential")
     locked = {"app_id": "demoapp4", "api_key": "demo-api-key-locked", "api_secret": "demo-api-secret-4"}
     assert await met(**locked) == rejected
     lite = {"app_id": "demoapp3", "api_key": "demo-api-key-lite", "api_secret": "demo-api-secret-3"}
-    assert await met(**lite) == (errors.QuotaExhausted, "credential")
+    assert await met(**lite) == (errors.ModelExhausted, "credential")
     service.set(rate={"requests": 0})
     assert await met() == (errors.Throttled, "credential")
     service.set(rate=None, daily=0)
@@ -344,9 +344,9 @@ async def test_the_http_api_is_opened_by_a_password_or_by_a_pair(http: Desk, ser
         http.credential = credential(parts)
         assert await http.said("!say:hi") == "hi"
     http.credential = credential({"value": "demo-password-lite"})
-    assert type(await http.fails()) is errors.QuotaExhausted, "a password is of one version"
+    assert type(await http.fails()) is errors.ModelExhausted, "a password is of one version"
     service.set(errors="code")
-    assert type(await http.fails()) is errors.QuotaExhausted, "with status 200, too"
+    assert type(await http.fails()) is errors.ModelExhausted, "with status 200, too"
     http.credential = credential({"value": "nobodys-password"})
     assert type(await http.fails()) is errors.CredentialRejected
     service.fault("bad_form", route="chat")

@@ -118,7 +118,7 @@ class Lending(RuleBasedStateMachine):
             self.redis.close()
 
     def take(self, ticket: str, tokens: int, cost: int, patience: int) -> Any:
-        lend = [ticket, PLACE, 1000, self.concurrency, 0, MINUTE, patience, self.queue_length, TICKET, 0, 0, "", ""]
+        lend = [ticket, PLACE, 1000, self.concurrency, 0, MINUTE, patience, self.queue_length, TICKET, 0, 0, "", "", ""]
         if self.limited:
             lend += [keys.LIMITS, ticket, tokens, cost, PLACE, RECORD, MINUTE, *self.told]
         return self.clock.run(script.TAKE, *lend, prefix=UP)
@@ -216,7 +216,9 @@ class Lending(RuleBasedStateMachine):
         """It is given back and settled; or nobody ever used it."""
         ticket, id_, entry = lease
         one = self.known[id_]
-        self.clock.run(script.RETURN, ticket, id_, 1, *(OK if used else OK._replace(outcome="unused")), "", prefix=UP)
+        self.clock.run(
+            script.RETURN, ticket, id_, 1, *(OK if used else OK._replace(outcome="unused")), "", "", prefix=UP
+        )
         one.held.pop(ticket, None)
         if not used:
             tokens = cost = 0

@@ -79,7 +79,7 @@ class Lending(RuleBasedStateMachine):
 
     def take(self, ticket: str, avoid: list[str], renews: bool, patience: int) -> list[Any]:
         facts = (86_400_000, 1000, self.concurrency, self.pace, 60_000, patience, self.queue_length, 60_000, 0)
-        return self.run(script.TAKE, ticket, *facts, 60_000 if renews else 0, "", ",".join(avoid))
+        return self.run(script.TAKE, ticket, *facts, 60_000 if renews else 0, "", ",".join(avoid), "")
 
     @rule(
         target=leases,
@@ -143,11 +143,11 @@ class Lending(RuleBasedStateMachine):
     @rule(lease=consumes(leases), found=sampled_from([OK, OK, ABORTED, THROTTLED, EXPIRED, BROKEN, CHALLENGED]))
     def give_back(self, lease: tuple[str, str, int], found: Verdict) -> None:
         ticket, id_, generation = lease
-        assert self.run(script.RETURN, ticket, id_, generation, *found, "") == 1
+        assert self.run(script.RETURN, ticket, id_, generation, *found, "", "") == 1
         self.held[id_].discard(ticket)
         self.counts["returned"] += 1
         self.learn(id_, generation, found)
-        assert self.run(script.RETURN, ticket, id_, generation, *ABORTED, "") == 0  # a second time
+        assert self.run(script.RETURN, ticket, id_, generation, *ABORTED, "", "") == 0  # a second time
         self.counts["late"] += 1
 
     def learn(self, id_: str, generation: int, found: Verdict) -> None:

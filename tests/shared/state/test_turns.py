@@ -112,7 +112,7 @@ async def test_a_ticket_whose_owner_died_blocks_nobody_for_longer_than_its_life(
     async with replica(redis.url, up, terms=terms) as one:
         first = await one.lend(up)
         # What a killed process leaves: a ticket that nobody asks with again.
-        nobody = ("nobody", 15000, 5000, 1, 0, 60000, 5000, 10, 300, 0, 0, "", "")
+        nobody = ("nobody", 15000, 5000, 1, 0, 60000, 5000, 10, 300, 0, 0, "", "", "")
         assert (await one.line.run(script.TAKE, "parley:{up}:", *nobody))[0] == b"wait"
         one.vault.give_back(first, None)
         began = monotonic()

@@ -37,6 +37,12 @@ class Rest(BaseModel):
     seconds: Annotated[float, Field(description="Until it is over.")]
 
 
+class ModelRest(Rest):
+    """A cooldown for one model: it is lent for others."""
+
+    model: Annotated[str, Field(description="The upstream's name of it.")]
+
+
 class Failed(BaseModel):
     """The last failure."""
 
@@ -83,6 +89,7 @@ class Credential(BaseModel):
     guest: bool
     generation: Annotated[int, Field(description="Grows with every renewal.")]
     rest: Rest | None
+    models: Annotated[list[ModelRest], Field(description="What it rests for while it is lent for others.")]
     health: Health
     leases: list[Lease]
     paced: Annotated[int, Field(description="Answers of the last 60 seconds, where they are counted for pacing.")]
@@ -175,6 +182,7 @@ def _credential(upstream: Upstream, row: CredentialStanding, held: Iterable[Held
         guest=row.guest,
         generation=row.generation,
         rest=Rest(reason=row.reason, seconds=row.rests) if row.rests else None,
+        models=[ModelRest(model=one.model, reason=one.reason, seconds=one.rests) for one in row.models],
         health=_health(row, used),
         leases=[
             Lease(id=one.lease, process=one.process, seconds=one.seconds, session=bool(one.session)) for one in held

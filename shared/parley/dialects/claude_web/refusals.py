@@ -22,6 +22,7 @@ from parley.errors import (
     ContextTooLong,
     CredentialRejected,
     Failure,
+    ModelExhausted,
     ModelNotFound,
     QuotaExhausted,
     SessionLost,
@@ -115,8 +116,9 @@ def _limit(error: _Error, wait: float | None) -> Failure:
         said = "" if told else f" {error}"
         return Throttled(f"The upstream asks to slow down.{said}", retry_after=wait)
     if told.get("perModelLimit") is True:
-        # The account may still be asked for its other models, so it does not rest for hours.
-        return Throttled("The usage limit of this model is reached.", retry_after=min(left, Throttled.longest_rest))
+        return ModelExhausted(
+            "The usage limit of this model is reached.", retry_after=min(left, ModelExhausted.longest_rest)
+        )
     claim = {"five_hour": "five hours", "seven_day": "seven days"}.get(str(told.get("representativeClaim")))
     return QuotaExhausted(
         f"The usage limit of {claim} is reached." if claim else "The usage limit is reached.",

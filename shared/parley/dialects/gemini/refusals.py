@@ -24,7 +24,9 @@ from parley.errors import (
     ContextTooLong,
     CredentialRejected,
     Failure,
+    ModelExhausted,
     ModelNotFound,
+    ModelThrottled,
     QuotaExhausted,
     Throttled,
     TooLarge,
@@ -110,6 +112,8 @@ class _Facts:
     param: str | None = None
     daily: bool = False
     """A quota is used up that does not come back within minutes."""
+    of_model: bool = False
+    """Every quota that is used up is counted for each model apart."""
     wait: float | None = None
 
 
@@ -123,6 +127,7 @@ def _facts(said: Any, waiting: float | None) -> _Facts:
     listed = error.get("details")
     details = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     code, status, text = error.get("code"), error.get("status"), error.get("message")
+    quotas = _inside(details, "violations")
     wait = next(
         (float(found[1]) for one in details if (found := _DURATION.fullmatch(str(one.get("retryDelay"))))), None
     )
@@ -132,7 +137,8 @@ def _facts(said: Any, waiting: float | None) -> _Facts:
         text=text[:_LONGEST_TEXT] if isinstance(text, str) else "",
         reasons=frozenset(str(one.get("reason")) for one in details),
         param=next((_param(one["field"]) for one in _inside(details, "fieldViolations") if one.get("field")), None),
-        daily=any(_is_daily(one) for one in _inside(details, "violations")),
+        daily=any(_is_daily(one) for one in quotas),
+        of_model=bool(quotas) and all("PerModel" in str(one.get("quotaId")) for one in quotas),
         wait=waiting if wait is None else wait,
     )
 
@@ -202,8 +208,10 @@ def _bad_request(seen: int | None, facts: _Facts) -> Failure:
 
 def _throttled(seen: int | None, facts: _Facts) -> Failure:
     if facts.daily:
-        return QuotaExhausted("The upstream's quota is used up.", retry_after=_until_midnight(), upstream_status=seen)
-    return Throttled("The upstream's rate limit is reached.", retry_after=facts.wait, upstream_status=seen)
+        exhausted = ModelExhausted if facts.of_model else QuotaExhausted
+        return exhausted("The upstream's quota is used up.", retry_after=_until_midnight(), upstream_status=seen)
+    throttled = ModelThrottled if facts.of_model else Throttled
+    return throttled("The upstream's rate limit is reached.", retry_after=facts.wait, upstream_status=seen)
 
 
 def _pacific() -> tzinfo:

@@ -22,6 +22,7 @@ from parley.errors import (
     ContextTooLong,
     CredentialRejected,
     Failure,
+    ModelExhausted,
     ModelNotFound,
     QuotaExhausted,
     Throttled,
@@ -156,8 +157,8 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
     **dict.fromkeys((10013, 10019, 10021, 10022), _callers("content_filter", "messages")),
     10014: lambda said: OutputBlocked(said.told, code="content_filter", upstream_status=said.status),
     10015: _ours(CredentialRejected, "The upstream has locked the operator's application"),
-    # Another model may well be allowed: a caller who names a wrong one does not put the application away for long.
-    **dict.fromkeys((10016, 11200), _ours(QuotaExhausted, _NOT_ALLOWED, _A_WHILE)),
+    # The application's right is one for each version; what it lacks it may be given at any time.
+    **dict.fromkeys((10016, 11200), _ours(ModelExhausted, _NOT_ALLOWED, _A_WHILE)),
     **dict.fromkeys((10017, 10018), _hopeless),
     10404: lambda said: ModelNotFound(said.told, param="model", upstream_status=said.status),
     10907: lambda said: ContextTooLong(said.told, param="messages", upstream_status=said.status),

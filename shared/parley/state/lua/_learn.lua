@@ -1,25 +1,32 @@
---#include rest
+--#include models
 -- What the end of a lease (or of a renewal) tells about its credential and its upstream.
--- outcome: ok | aborted or unused (nothing was learned) | failed.  blame, for failed: credential | upstream | nobody.
+-- outcome: ok | aborted or unused (nothing was learned) | failed.  blame, for failed: credential | model (the credential,
+-- for that model alone) | upstream | nobody.
 -- A failure of the credential without a rest means that its sign-in ran out: it waits for a renewal, it does not rest.
-local function learn(id, lease, generation, outcome, blame, base, longest, hint, patience, reason)
+local function learn(id, lease, generation, outcome, blame, base, longest, hint, patience, reason, model)
   local record = key('cred', id)
-  local known = redis.call('HMGET', record, 'generation', 'probe', 'until')
+  local known = redis.call('HMGET', record, 'generation', 'probe', 'until', 'models')
   if known[1] then
     if outcome == 'ok' then
       redis.call('HINCRBY', record, 'served', 1)
       redis.call('HSET', record, 'last_ok', now)
       if known[3] then recover(record) end
-    elseif outcome == 'failed' and blame == 'credential' then
+      if known[4] and model ~= '' then recover(key('models', id), suffix(model)) end
+    elseif outcome == 'failed' and (blame == 'credential' or blame == 'model') then
       redis.call('HINCRBY', record, 'failed', 1)
       redis.call('HSET', record, 'last_failed', now, 'last_failure', reason)
-      if base > 0 then
+      if blame == 'model' then
+        send_model_to_rest(id, model, base, longest, hint, reason)
+      elseif base > 0 then
         send_to_rest(record, base, longest, hint, reason)
       elseif known[1] == generation then
         redis.call('HSET', record, 'state', 'expired')
       end
     end
     if known[2] and known[2] == lease then redis.call('HDEL', record, 'probe') end
+    if known[4] and model ~= '' and redis.call('HGET', key('models', id), 'probe:' .. model) == lease then
+      redis.call('HDEL', key('models', id), 'probe:' .. model)
+    end
   end
 
   local upstream = key('rest')

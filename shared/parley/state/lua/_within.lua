@@ -1,14 +1,14 @@
--- The limits of an upstream's credentials, where `lease_take` is told of some: from ARGV[14] on, 14 what the keys of
+-- The limits of an upstream's credentials, where `lease_take` is told of some: from ARGV[15] on, 15 what the keys of
 -- limits start with, then a request as in `_scopes.lua`: the lease as its name, and as scopes first what counts for each
 -- credential, its name to be completed by the credential's alias, then those that have limits of their own.
 -- Whoever has none pays for nothing: all of this is inside of one block.
 local within
-if ARGV[14] then
+if ARGV[15] then
   local record = key
-  local function key(name, id) return ARGV[14] .. name .. (id and ':' .. id or '') end
+  local function key(name, id) return ARGV[15] .. name .. (id and ':' .. id or '') end
 --#include scopes
 --#include room
-  local request, windows, scopes = request_from(15)
+  local request, windows, scopes = request_from(16)
   local each, own = table.remove(scopes, 1), {}
   for _, scope in ipairs(scopes) do own[scope.name] = scope end
 

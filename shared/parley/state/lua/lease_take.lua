@@ -1,12 +1,14 @@
 -- Lends one credential of an upstream, and a warm session of it if asked for, or says why not yet or not at all.
 -- The next is the usable credential whose last turn is longest ago (strict rotation); one whose rest is over is lent to
--- a single probe. A caller is served only while there is room for everybody who came before. A credential that has limits
--- of its own is usable while there is room in them too, and the request is counted for them as it is lent.
+-- a single probe. One that rests for the model asked for is as good as resting; other models do not notice. A caller is
+-- served only while there is room for everybody who came before. A credential that has limits of its own is usable while
+-- there is room in them too, and the request is counted for them as it is lent.
 --
 -- ARGV  1 lease (and ticket)  2 its life  3 grace  4 concurrency  5 per window  6 window  7 patience
 --       8 queue length  9 ticket's life  10 oldest session (0: none wanted)  11 renewal lock (0: cannot renew)
 --       12 the record that its request was admitted (empty: none needed)  13 credentials to avoid, separated by commas
---       14.. limits of the credentials, if they have any (`_within.lua`)
+--       14 the model that is to be asked (empty: whichever)
+--       15.. limits of the credentials, if they have any (`_within.lua`)
 -- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty); where it has limits also ALIAS, and how full
 --       wait MS AHEAD                             ask again then; the ticket is in the queue
 --       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
@@ -17,13 +19,14 @@
 --       refused                                   the request was not admitted, or is over; nothing is taken
 --#include start
 --#include lapse
+--#include models
 --#include within
 if ARGV[12] ~= '' and redis.call('STRLEN', ARGV[12]) == 0 then return { 'refused' } end
 if within and within.known() then return { 'refused' } end
 
 local lease, life, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local concurrency, per_window, window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local renewal_lock = tonumber(ARGV[11])
+local renewal_lock, model = tonumber(ARGV[11]), ARGV[14]
 local queue, alive = key('queue'), key('alive')
 local FAR = 64 -- moments looked ahead per credential, at most
 
@@ -77,7 +80,7 @@ for id in string.gmatch(ARGV[13], '[^,]+') do avoid[id] = true end
 local ring = redis.call('ZRANGE', key('ring'), 0, -1)
 if #ring == 0 then return { 'none' } end
 
-local chosen, last_resort, renewal   -- {id, generation, epoch, probe, scope of its limits}
+local chosen, last_resort, renewal   -- {id, generation, epoch, probe, scope of its limits, probe of the model}
 local room, reach = 0, 0
 local someday = probed               -- room will come, and nobody knows when
 local paced = {}                     -- {id, turns left in this window, not before}: when room will come
@@ -88,10 +91,14 @@ local room_at                        -- not before this moment, where limits are
 for _, id in ipairs(ring) do
   if probed then break end
   local known = redis.call('HMGET', key('cred', id),
-    'state', 'until', 'probe', 'generation', 'epoch', 'renew_until', 'reason')
-  local over = tonumber(known[2] or 0)
+    'state', 'until', 'probe', 'generation', 'epoch', 'renew_until', 'reason', 'models')
+  local over, why = tonumber(known[2] or 0), known[7]
+  local of_model, why_of_model, probe_of_model = 0, nil, nil
+  if known[8] and model ~= '' then of_model, why_of_model, probe_of_model = rest_of_model(id, model) end
+  local half_open_for_all = over > 0
+  if of_model > now and of_model > over then over, why = of_model, why_of_model end
   if over > now then
-    if not soonest or over < soonest then soonest, reason = over, known[7] end
+    if not soonest or over < soonest then soonest, reason = over, why end
     if known[1] == 'ok' and per_window > 0 then paced[#paced + 1] = { id, per_window, over } end
   elseif known[1] ~= 'ok' then
     if tonumber(known[6] or 0) > now then
@@ -101,8 +108,10 @@ for _, id in ipairs(ring) do
     end
   else
     local left = math.huge
-    if over > 0 then
-      left = known[3] and runs(id, known[3]) and 0 or 1
+    if half_open_for_all or of_model > 0 then
+      local probing = (half_open_for_all and known[3] and runs(id, known[3]))
+        or (of_model > 0 and probe_of_model and runs(id, probe_of_model))
+      left = probing and 0 or 1
     elseif concurrency > 0 then
       lapse(id, grace)
       left = concurrency - redis.call('ZCARD', key('held', id))
@@ -122,7 +131,7 @@ for _, id in ipairs(ring) do
     end
     if left > 0 then
       room = room + left
-      local candidate = { id, known[4], known[5], over > 0, scope }
+      local candidate = { id, known[4], known[5], half_open_for_all, scope, of_model > 0 }
       if not avoid[id] then chosen = chosen or candidate else last_resort = last_resort or candidate end
       if room > ahead and chosen then break end
     end
@@ -152,6 +161,7 @@ if chosen and room > ahead then
   end
   local full = chosen[5] and within.take(chosen[5]) or nil
   if probe then redis.call('HSET', key('cred', id), 'probe', lease) end
+  if chosen[6] then redis.call('HSET', key('models', id), 'probe:' .. model, lease) end
   if half_open then redis.call('HSET', key('rest'), 'probe', id .. ':' .. lease) end
 
   local session, oldest = '', tonumber(ARGV[10])
@@ -171,7 +181,7 @@ if chosen and room > ahead then
       end
     end
   end
-  return { 'lent', id, chosen[2], chosen[3], (probe or half_open) and 1 or 0, session, full and chosen[5].alias, full }
+  return { 'lent', id, chosen[2], chosen[3], (probe or chosen[6] or half_open) and 1 or 0, session, full and chosen[5].alias, full }
 end
 
 -- Not yet: renew something, or wait, or give up.

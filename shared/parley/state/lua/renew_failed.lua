@@ -9,7 +9,7 @@ local record = key('cred', id)
 if redis.call('HGET', record, 'fence') ~= ARGV[2] then return 0 end
 redis.call('HDEL', record, 'renew_until')
 learn(id, '', '', ARGV[3], ARGV[4],
-  tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9])
+  tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], '')
 local rest = tonumber(ARGV[10])
 if rest > 0 and (ARGV[4] ~= 'credential' or tonumber(ARGV[5]) == 0) then
   send_to_rest(record, rest, tonumber(ARGV[11]), 0, ARGV[9])

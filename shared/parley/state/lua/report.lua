@@ -14,6 +14,6 @@ if ARGV[3] == 'well' then
   end
 else
   learn(id, '', ARGV[2], ARGV[3], ARGV[4],
-  tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9])
+  tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], '')
 end
 return 1

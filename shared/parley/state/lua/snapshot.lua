@@ -2,7 +2,7 @@
 -- ARGV  1 grace  2 window
 -- Reply { NOW, WAITING, DOOMED, TAKEN, RETURNED, EXPIRED, LATE, REST UNTIL, REST REASON }, then for each credential:
 --       { ID, ALIAS, GUEST, STATE, GENERATION, EPOCH, UNTIL, REASON, STRIKES, RENEWING UNTIL, HELD, PACED, READY,
---         SERVED, LAST OK, FAILED, LAST FAILED, LAST FAILURE }
+--         SERVED, LAST OK, FAILED, LAST FAILED, LAST FAILURE, RESTS FOR MODELS (the fields of that hash, flat) }
 --#include start
 --#include lapse
 local grace, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -14,13 +14,14 @@ local reply = { {} }
 for _, id in ipairs(redis.call('ZRANGE', key('ring'), 0, -1)) do
   lapse(id, grace)
   local c = redis.call('HMGET', key('cred', id), 'alias', 'guest', 'state', 'generation', 'epoch', 'until', 'reason',
-    'strikes', 'renew_until', 'served', 'last_ok', 'failed', 'last_failed', 'last_failure')
+    'strikes', 'renew_until', 'served', 'last_ok', 'failed', 'last_failed', 'last_failure', 'models')
   reply[#reply + 1] = {
     id, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9],
     redis.call('ZCARD', key('held', id)),
     redis.call('ZCOUNT', key('pace', id), '(' .. string.format('%.0f', now - window), '+inf'),
     redis.call('ZCARD', key('ready', id)),
     c[10], c[11], c[12], c[13], c[14],
+    c[15] and redis.call('HGETALL', key('models', id)) or {},
   }
 end
 local counts = redis.call('HMGET', key('counts'), 'taken', 'returned', 'expired', 'late')
