@@ -1,4 +1,4 @@
-"""Where a service says that the limit is one model's, the credential rests for that model and is lent for its others."""
+"""Where a service says that a limit is one model's, the credential rests for that model and is lent for its others."""
 
 from __future__ import annotations
 
