@@ -10,11 +10,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 from parley.catalog import Upstream
-from parley.chat.demands import KNOBS, Feature
+from parley.chat.demands import KNOBS
 from parley.providers import ENDED, PROVIDERS, Provider
+from parley.providers.optional import ImageAddresses
 from parley.transports import Net
 from parley.transports.browser import Browser
 from parley.transports.http import HTTP
@@ -27,6 +27,7 @@ HEADINGS: dict[str, str] = {
     "tools": "tools",
     "custom_tools": "custom tools",
     "images": "images",
+    "image_addresses": "images by address",
     "audio_input": "audio in",
     "audio_output": "audio out",
     "files": "files",
@@ -51,9 +52,11 @@ What each kind of service (the `provider` of an upstream) does with a request. N
 refusal is tested through the real front against the service's stand-in (`tests/providers/test_features.py`).
 
 ● the service does it · ○ Parley does it in the service's place · empty: refused with a 400 that names the parameter
-(thoughts: none are told). With the options' defaults; a service's page tells what its options change.
+(thoughts: none are told). Images are data URLs; whether they may be named by address is another column. With the
+options' defaults; a service's page tells what its options change.
 
 各上游服务支持的功能：● 由服务本身支持；○ 由 Parley 代为实现；空白：返回 400 并指明参数。
+图片以 data URL 传入；能否用 https 地址见 images by address 一列。
 各服务的说明页附有中文步骤，说明如何获取凭证。
 """
 DROPPED = """
@@ -84,16 +87,24 @@ def page_of(name: str) -> str | None:
     return next((f"upstreams/{page.name}" for page in pages if page.exists()), None)
 
 
+def cell(provider: Provider, heading: str) -> str:
+    """Who does it: the service, Parley, or nobody."""
+    if heading == "image_addresses":
+        if "images" not in provider.features:
+            return " "
+        by = provider.image_addresses if isinstance(provider, ImageAddresses) else ""
+        return {"refused": " ", "fetched": "○"}.get(by, "●")
+    return "●" if heading in provider.features else "○" if heading in OURS else " "
+
+
 def lines() -> Iterator[str]:
     """The page."""
-    features = get_args(Feature)
     kinds = {name: made(name) for name in sorted(PROVIDERS)}
     yield OPENING
-    yield f"| provider | {' | '.join(HEADINGS[feature] for feature in features)} |"
-    yield f"|---|{':-:|' * len(features)}"
+    yield f"| provider | {' | '.join(HEADINGS.values())} |"
+    yield f"|---|{':-:|' * len(HEADINGS)}"
     for name, provider in kinds.items():
-        cells = ("●" if feature in provider.features else "○" if feature in OURS else " " for feature in features)
-        yield f"| {_linked(name)} | {' | '.join(cells)} |"
+        yield f"| {_linked(name)} | {' | '.join(cell(provider, heading) for heading in HEADINGS)} |"
     yield DROPPED.rstrip("\n")
     for name, provider in kinds.items():
         dropped = [f"`{knob}`" for knob in KNOBS if knob in provider.drops]

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
 from parley.chat.demands import KNOBS, Feature
+from parley.providers.optional import ImageAddresses
 from tests.providers.subjects import everybody, stood_in
 from tests.providers.world import World
 from tests.stack.listening import Heard
@@ -183,17 +187,40 @@ def test_a_choice_of_tool_arrives_or_is_refused(world: World, name: str) -> None
 
 
 @stood_in
-def test_an_image_by_its_address_arrives_or_is_refused(world: World, name: str) -> None:
+def test_an_image_by_its_address_arrives_or_is_refused_as_declared(world: World, name: str) -> None:
     world.begin(name)
     if "images" not in world.subjects[name].made.features:
         return
-    address = "https://pictures.example/sky.png"
-    demand = DEMANDS["images"]._replace(part={"type": "image_url", "image_url": {"url": address}})
-    heard = listen(world, name, "!report", False, "images", demand)
-    if heard.error is not None:
-        assert heard.status == 400 and heard.error.param and heard.error.param.startswith(demand.param)
+    provider = world.subjects[name].made
+    declared = provider.image_addresses if isinstance(provider, ImageAddresses) else ""
+    with pictures() if declared == "fetched" else nullcontext("https://pictures.example/sky.png") as address:
+        demand = DEMANDS["images"]._replace(part={"type": "image_url", "image_url": {"url": address}})
+        heard = listen(world, name, "!report", False, "images", demand)
+    if declared == "refused":
+        assert heard.status == 400
+        assert heard.error and heard.error.param and heard.error.param.startswith(demand.param)
     else:
-        assert address in json.dumps(arrived(world, name, heard))
+        assert (PIXEL if declared else address) in json.dumps(arrived(world, name, heard))
+
+
+@contextmanager
+def pictures() -> Iterator[str]:
+    """The address of a picture, on loopback, while the block lasts."""
+
+    class Picture(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "image/png")
+            self.end_headers()
+            self.wfile.write(base64.b64decode(PIXEL))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Picture) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/sky.png"
+        server.shutdown()
 
 
 @stood_in

@@ -86,6 +86,8 @@ class Gemini:
         self._upstream = upstream
         self._http = net.http
         self._options = msgspec.convert(dict(upstream.options), Options)
+        if self._options.image_urls == "refuse":
+            self.image_addresses = "refused"
 
     async def stream(self, prompt: Prompt, lease: Lease) -> Events:
         """Answer `prompt`. A refusal that another manner of asking avoids is answered with that, once each."""

@@ -4,7 +4,7 @@ look for them with isinstance, and a provider that lacks one simply does not hav
 from __future__ import annotations
 
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from parley.leases import Credential, Lease, Renewal, Session
 
@@ -65,6 +65,14 @@ class ListsModels(Protocol):
     async def models(self, lease: Lease) -> list[str]:
         """Model ids, in the upstream's order. Raises Failure."""
         ...
+
+
+@runtime_checkable
+class ImageAddresses(Protocol):
+    """Has images, and its service fetches none that is only named by its address: which then is `refused` by name, or
+    `fetched` here. Where a provider does not say, addresses are the service's to fetch."""
+
+    image_addresses: Literal["refused", "fetched"]
 
 
 @cache

@@ -25,7 +25,7 @@ SUBJECTS = (
         "spark",
         "generalv3.5",
         "spark",
-        {"credentials": [_APPLICATION], "models": ["generalv3.5"]},
+        {"credentials": [_APPLICATION], "models": ["generalv3.5"], "options": {"image_hosts": ["127.0.0.1"]}},
         told=_told,
         second={"app_id": "demoapp2", "api_key": "demo-api-key-2", "api_secret": "demo-api-secret-2"},
         accounts=("demoapp1", "demoapp2"),

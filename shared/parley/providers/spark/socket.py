@@ -33,6 +33,7 @@ class SparkSocket:
     """Speaks to the signed sockets of every version."""
 
     features: frozenset[Feature] = frozenset({"tools", "images", "max_tokens", "usage", "web_search", "reasoning"})
+    image_addresses = "fetched"
     drops: frozenset[str] = DROPS | {"top_p"}
     """`top_p` and the penalties go to x1, the only version that takes them."""
 
