@@ -106,16 +106,10 @@ class Exchange:
     async def _whole(self, asked: Asked, directory: Directory, caller: Caller, watch: Watch) -> None:
         model = asked.prompt.model  # as asked: a route may set the upstream's name
         answer = Answer()
-
-        def say(events: list[Event]) -> bool:
-            for event in events:
-                answer.add(event)
-            return True
-
-        self.tally.say = say
-        async with aclosing(self._parts.converse(directory, asked.prompt, caller, self.tally)) as events:
-            async for event in events:
-                answer.add(event)
+        self.tally.say = lambda events: True  # nothing is told before all is said
+        async with aclosing(self._parts.converse(directory, asked.prompt, caller, self.tally, answer)) as events:
+            async for _ in events:
+                pass
         body = completion(answer, model or self._default_model, legacy=asked.legacy)
         watch.end()
         await self._respond(200, [JSON, (b"content-length", b"%d" % len(body))], body)
@@ -132,7 +126,8 @@ class Exchange:
 
         self.tally.say = say
         with self._parts.pulse.watching(delivery):
-            async with aclosing(self._parts.converse(directory, prompt, caller, self.tally)) as events:
+            said = Answer()
+            async with aclosing(self._parts.converse(directory, prompt, caller, self.tally, said)) as events:
                 async for event in events:
                     if frames is None:
                         frames = stream.Frames(

@@ -29,15 +29,19 @@ class Converse:
     planner: Planner
     relay: Relay
 
-    async def __call__(self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
-        """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream."""
+    async def __call__(
+        self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally, said: Answer
+    ) -> Events:
+        """Answer `prompt`; the last event before the end is Usage. Raises Failure; closing it stops the upstream.
+
+        What was said, by these events or through `tally.say`, is in `said`, too.
+        """
         tally.caller, tally.model = caller.name, prompt.model
         choices = directory.choices(prompt, caller)
         if isinstance(choices[0], Choice):
             tally.route = choices[0].route
         permit, prompt = await self.limiter.ask(directory.catalog, caller, choices, prompt, tally)
         plan = await self.planner.plan(choices, prompt, permit.id if permit else "")
-        said = Answer()
         if caller.contents:
             tally.contents = lambda: contents(prompt, said)
         try:

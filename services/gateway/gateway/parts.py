@@ -13,6 +13,7 @@ from gateway.delivery import Pulse
 from gateway.health import Health
 from gateway.routing import Directory
 from parley.catalog import Caller
+from parley.chat.answer import Answer
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.journal import Journal
@@ -29,7 +30,7 @@ class Parts:
     visitors: Visitors
     current: Current
     guesses: Guesses
-    converse: Callable[[Directory, Prompt, Caller, Tally], Events]
+    converse: Callable[[Directory, Prompt, Caller, Tally, Answer], Events]
     pulse: Pulse
     journal: Journal
     books: Books

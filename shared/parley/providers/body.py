@@ -65,13 +65,13 @@ class Body:
         for payload in payloads:
             yield from self._decoder.feed(payload)
 
-    def _beginning(self, chunk: bytes) -> Iterator[Event]:
+    def _beginning(self, chunk: bytes) -> Iterable[Event]:
         if self._begun is not None:
             chunk = self._begun + chunk
             start = chunk.lstrip(_BLANK)
             if not start:
                 self._begun = chunk
-                return
+                return ()
             self._begun = None
             self._strange = start[0] not in _BEGINNINGS
             if start.startswith((b"{", b"<")):
@@ -81,8 +81,8 @@ class Body:
             if self._size > LONGEST_LINE:
                 raise UpstreamMalformed("The upstream's answer is too large.")
             self._whole.append(chunk)
-            return
-        yield from self._each(self._sse.feed(chunk))
+            return ()
+        return self._each(self._sse.feed(chunk))
 
     def finish(self) -> Iterator[Event]:
         """The events that the end of the body completes, and the usage. Raises Failure."""

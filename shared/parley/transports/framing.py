@@ -23,21 +23,26 @@ class SSE:
         self._size = 0
         self._bom: bytes | None = b""  # what may be the beginning of one; None once that is settled
         self._after_cr = False
-        self._fresh = False
+        self._fresh = True
         """Whether an event begins with the next chunk."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes. Raises UpstreamMalformed for an endless line or event."""
-        # Nearly every chunk of nearly every stream is just one event of one line: that costs a look.
+        # Nearly every chunk of nearly every stream is whole events of one line each: that costs a look.
         if (
             self._fresh
             and chunk.startswith(b"data: ")
-            and chunk.find(b"\n") == len(chunk) - 2
-            and chunk.endswith(b"\n")
+            and chunk.endswith(b"\n\n")
             and b"\r" not in chunk
-            and 8 < len(chunk) <= LONGEST_LINE
+            and len(chunk) <= LONGEST_LINE
         ):
-            return [chunk[6:-2]]
+            if chunk.find(b"\n") == len(chunk) - 2 > 6:
+                self._bom = None
+                return [chunk[6:-2]]
+            payloads = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(payloads) and b"" not in payloads:
+                self._bom = None
+                return payloads
         events = self._feed(chunk)
         self._fresh = self._bom is None and not (self._after_cr or self._data or self._line.begun)
         return events

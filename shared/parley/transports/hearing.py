@@ -1,9 +1,10 @@
 """The events of a body, on the shorter of two ways.
 
 The ordinary way: bytes arrive, the reader's task wakes, and each event climbs a chain of generators, each of which
-waits for the one before it. While all of that chain waits for the upstream, there is a shorter way: the bytes are read
-where they arrive, in the socket's own callback, and handed to the lease's `ear`, which says how many it took. What it
-does not take (an end, a failure, words for a slow caller) wakes the reader and goes the ordinary way, in its order.
+waits for the one before it. While all of that chain waits for us, there is a shorter way: the events that there are
+go to the lease's `ear` together, which says how many it took; and while it waits for the upstream, they are read where
+their bytes arrive, in the socket's own callback. What the ear does not take (an end, a failure, words for a slow
+caller) goes the ordinary way, in its order.
 """
 
 from __future__ import annotations
@@ -49,7 +50,11 @@ class Hearing:
 
     async def __anext__(self) -> Event:
         """The next event. Raises as the transport and the body do, after the events that came before."""
-        while not self._events:
+        while True:
+            if self._events:
+                self._offer()
+                if self._events:
+                    return self._events.popleft()
             if self._problem is not None:
                 raise self._problem
             if self._body.done:
@@ -57,7 +62,12 @@ class Hearing:
             chunk = await self._chunks.__anext__()
             if chunk:
                 self._read(chunk)
-        return self._events.popleft()
+
+    def _offer(self) -> None:
+        """Let who listens take what has come: he waits for it, since we were asked."""
+        if (ear := self._lease.ear) is not None:
+            for _ in range(ear(list(self._events))):
+                self._events.popleft()
 
     def _read(self, chunk: bytes) -> None:
         try:

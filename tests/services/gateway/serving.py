@@ -40,6 +40,7 @@ from gateway.parts import Parts
 from gateway.protocol import GatewayProtocol
 from gateway.routing import Directory
 from parley.catalog import Caller, Catalog, Upstream
+from parley.chat.answer import Answer
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
 from parley.configuration.families import Environment
@@ -91,11 +92,14 @@ class Front:
         self.closed = threading.Event()
         self.asked: list[Prompt] = []
 
-    async def _converse(self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally) -> Events:
+    async def _converse(
+        self, directory: Directory, prompt: Prompt, caller: Caller, tally: Tally, said: Answer
+    ) -> Events:
         self.asked.append(prompt)
         try:
             async with aclosing(self._script(prompt, tally)) as events:
                 async for event in events:
+                    said.add(event)
                     yield event
         finally:
             self.closed.set()

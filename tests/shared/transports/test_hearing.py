@@ -150,14 +150,21 @@ def test_what_comes_while_the_reader_waits_does_not_wake_him() -> None:
     assert (played.said, played.read, problem) == (["one", "two", "three", "four"], [], None)
 
 
-def test_what_comes_before_he_waits_is_his() -> None:
-    played, _ = scene(lambda _: True, [(b"one\n", 0), (b"two\n", 2), (b"three\n", 2)])
-    assert (played.said, played.read) == (["one", "two", "three"], ["one", "two"])
+def test_what_came_before_the_reader_waits_is_offered_when_he_asks_for_it() -> None:
+    offered: list[str] = []
+
+    def takes(line: str) -> bool:
+        offered.append(line)
+        return line != "one"
+
+    played, _ = scene(takes, [(b"one\ntwo\n", 0), (b"three\n", 2)])
+    assert (played.said, played.read) == (["one", "two", "three"], ["one"])
+    assert offered == ["one", "two", "three"]
 
 
 def test_an_ear_that_takes_nothing_for_a_while_is_asked_again() -> None:
     played, _ = scene(lambda line: line != "slow", [(b"", 2), (b"one\n", 2), (b"slow\nafter\n", 4), (b"two\n", 2)])
-    assert (played.said, played.read) == (["one", "slow", "after", "two"], ["slow", "after"])
+    assert (played.said, played.read) == (["one", "slow", "after", "two"], ["slow"])
 
 
 def test_an_ear_that_takes_nothing_lets_the_upstream_be_held_back() -> None:
