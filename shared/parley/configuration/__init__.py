@@ -15,6 +15,7 @@ from parley.configuration.environment import upstreams_of
 from parley.configuration.families import Environment
 from parley.configuration.file import read_file, secrets_file
 from parley.configuration.keys import digest
+from parley.configuration.lines import located
 from parley.configuration.model_config import read_model_config
 from parley.configuration.routes import check_routes
 from parley.settings import ConfigurationError, Settings
@@ -45,7 +46,10 @@ def read_catalog(settings: Environment, changes: Mapping[str, Any] | None = None
                 f"{settings.parley_model_config} makes an upstream '{upstream.name}', and so does "
                 f"{settings.parley_config}; give that one another name."
             )
-    check_routes(file.routes, {**upstreams, ECHO.name: ECHO}, str(settings.parley_config))
+    with located(settings.parley_config):
+        check_routes(
+            file.routes, {**upstreams, ECHO.name: ECHO}, lambda i: f"routes[{i}]", f"{settings.parley_config}: "
+        )
     now = Base(
         upstreams=upstreams,
         routes={route.model: route for route in file.routes},
@@ -59,7 +63,7 @@ def read_catalog(settings: Environment, changes: Mapping[str, Any] | None = None
     # Echo comes last: a real upstream's model of that name goes first.
     every = {**now.upstreams, **({} if ECHO.name in now.upstreams else {ECHO.name: ECHO})}
     if changes:
-        check_routes(list(now.routes.values()), every, "routes")
+        check_routes(routes := list(now.routes.values()), every, lambda i: f"routes.{routes[i].model}")
         _check_bindings(now.callers, every)
     catalog = Catalog(
         every,
@@ -93,4 +97,4 @@ def _check_bindings(callers: Mapping[bytes, Caller], upstreams: Mapping[str, Ups
     for caller in callers.values():
         if caller.bound is not None:
             for route in (*caller.bound.names.values(), *([caller.bound.otherwise] if caller.bound.otherwise else [])):
-                check_routes([route], upstreams, f"the key '{caller.name}'")
+                check_routes([route], upstreams, lambda _: f"keys.{caller.name}")  # noqa: B023  # called at once

@@ -31,7 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
@@ -39,6 +38,7 @@ from parley.catalog import AS_ASKED, Caller, ModelLimit, Route, Upstream
 from parley.configuration.entries import STRICT, mistakes
 from parley.configuration.keys import KeyEntry, refuse_reserved
 from parley.configuration.limits import ModelLimitEntry
+from parley.configuration.lines import located, read_yaml
 from parley.configuration.prices import PricesEntry, prices_of
 from parley.configuration.routes import RouteEntry, route_of
 from parley.configuration.upstreams import UpstreamEntry, credentials_of, upstream_of
@@ -88,30 +88,33 @@ def read_content(settings: Settings, environ: Mapping[str, str] | None = None) -
     if not path.is_file():
         return FileContent()
     names = _names(settings) if environ is None else environ
-    try:
-        return FileContent.model_validate(_filled(yaml.safe_load(path.read_text("utf-8")) or {}, names, str(path)))
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path} is not valid YAML{line}: {getattr(problem, 'problem', problem)}") from None
-    except ValidationError as problem:
-        raise ConfigurationError(f"{path}: {mistakes(problem)}") from None
+    with located(path):
+        try:
+            return FileContent.model_validate(_filled(read_yaml(path) or {}, names, f"{path}: "))
+        except ValidationError as problem:
+            raise ConfigurationError(f"{path}: {mistakes(problem)}") from None
 
 
 def read_file(settings: Settings, environ: Mapping[str, str] | None = None) -> FileFound:
     """Read `parley.yaml` if it exists. Raises ConfigurationError that says what is wrong and where."""
-    path, content = settings.parley_config, read_content(settings, environ)
-    upstreams = tuple(
-        upstream_of(entry.name, entry, credentials_of(entry, f"{path}: upstreams[{i}]"), settings)
-        for i, entry in enumerate(content.upstreams)
-    )
-    if len({upstream.name for upstream in upstreams}) < len(upstreams):
-        raise ConfigurationError(f"{path}: two upstreams have the same name.")
+    content = read_content(settings, environ)
+    with located(settings.parley_config):
+        return _found(content, settings)
+
+
+def _found(content: FileContent, settings: Settings) -> FileFound:
+    path = settings.parley_config
+    upstreams: dict[str, Upstream] = {}
+    for position, entry in enumerate(content.upstreams):
+        at = f"{path}: upstreams[{position}]"
+        if entry.name in upstreams:
+            raise ConfigurationError(f"{at}: there is an upstream '{entry.name}' before it; two have the same name.")
+        upstreams[entry.name] = upstream_of(entry.name, entry, credentials_of(entry, at), settings)
     routes = tuple(route_of(entry, f"{path}: routes[{i}]") for i, entry in enumerate(content.routes))
     if AS_ASKED in (content.default_model or ""):
         raise ConfigurationError(f"{path}: default_model: '{content.default_model}' is a pattern; it must be a name.")
     return FileFound(
-        upstreams,
+        tuple(upstreams.values()),
         routes,
         content.default_model,
         prices_of(content.prices),
@@ -151,9 +154,9 @@ def _names(settings: Settings) -> dict[str, str]:
 
 def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(item, environ, f"{where}: {key}") for key, item in value.items()}
+        return {key: _filled(item, environ, f"{where}{key}.") for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, environ, where) for item in value]
+        return [_filled(item, environ, f"{where}{i}.") for i, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -161,7 +164,8 @@ def _filled(value: Any, environ: Mapping[str, str], where: str) -> Any:
         text = environ.get(match["name"]) or match["default"]
         if text is None:
             raise ConfigurationError(
-                f"{where} names ${{{match['name']}}}, which is not set in the environment, in .env or in secrets.env."
+                f"{where.removesuffix('.')} names ${{{match['name']}}}, which is not set in the environment, in .env "
+                "or in secrets.env."
             )
         return text
 

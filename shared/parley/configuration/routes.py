@@ -11,7 +11,7 @@ routes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
@@ -102,18 +102,21 @@ def _target(entry: TargetEntry, where: str) -> Target:
     return Target(upstream, model, 1.0 if entry.weight is None else entry.weight, entry.defaults)
 
 
-def check_routes(routes: Sequence[Route], upstreams: Mapping[str, Upstream], where: str) -> None:
-    """Raise ConfigurationError, beginning with `where`, unless every route can be followed to its end."""
+def check_routes(
+    routes: Sequence[Route], upstreams: Mapping[str, Upstream], place: Callable[[int], str], where: str = ""
+) -> None:
+    """Raise ConfigurationError unless every route can be followed to its end; it begins with `where`, and with the
+    place of the route at fault (by its number)."""
     seen: dict[str, int] = {}
     for position, route in enumerate(routes):
-        at = f"{where}: routes[{position}]"
+        at = f"{where}{place(position)}"
         for name in (route.model, *route.aliases):
             if (other := seen.setdefault(name, position)) != position:
-                raise ConfigurationError(f"{at}: '{name}' is a name or an alias of routes[{other}] already.")
+                raise ConfigurationError(f"{at}: '{name}' is a name or an alias of {place(other)} already.")
         for target in route.targets:
             if isinstance(target, Target) and target.upstream not in upstreams:
                 raise ConfigurationError(
-                    f"{where}: route '{route.model}' names the upstream '{target.upstream}', "
+                    f"{at}: the route '{route.model}' names the upstream '{target.upstream}', "
                     f"which is not configured (there are: {', '.join(upstreams)})."
                 )
     names = RouteNames(routes)
@@ -121,13 +124,13 @@ def check_routes(routes: Sequence[Route], upstreams: Mapping[str, Upstream], whe
         for number, name in enumerate(route.fallback):
             if names.find(name) is None and not _is_known(name, upstreams):
                 raise ConfigurationError(
-                    f"{where}: routes[{position}].fallback[{number}]: '{name}' is neither a route nor a model that a "
+                    f"{where}{place(position)}.fallback[{number}]: '{name}' is neither a route nor a model that a "
                     "configured upstream is known to have; write it as upstream/model."
                 )
     for position, route in enumerate(routes):
         if circle := _circle(route, names, [route]):
             way = " -> ".join(f"'{passed.model}'" for passed in circle)
-            raise ConfigurationError(f"{where}: routes[{position}]: its fallback comes back to it: {way}.")
+            raise ConfigurationError(f"{where}{place(position)}: its fallback comes back to it: {way}.")
 
 
 def _is_known(model: str, upstreams: Mapping[str, Upstream]) -> bool:

@@ -144,7 +144,7 @@ async def test_a_bad_upstream_is_refused_whole_with_its_place(
 
 async def test_an_upstream_that_a_route_needs_stays(console: Console) -> None:
     error = await console.refused("DELETE", "upstreams/east", 400, headers=ANY)
-    assert "route 'smart' names the upstream 'east'" in error["message"] and error["param"] == "routes"
+    assert "route 'smart' names the upstream 'east'" in error["message"] and error["param"] == "routes.smart"
     error = await console.refused("DELETE", "upstreams/echo", 400, headers=ANY)
     assert "built in" in error["message"]
 

@@ -36,7 +36,7 @@ def arguments(menu: Menu) -> None:
         "validate",
         validate,
         "check .env and parley.yaml here, as the services read them",
-        "Asks nobody. Ends with 1, and says what is wrong and where, if they would refuse to start.",
+        "Asks nobody. Ends with 1, and says what is wrong, where and at which line, if they would refuse to start.",
     )
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="another parley.yaml, before it is put there")
     menu.add("schema", schema, "print the JSON schema of parley.yaml", "For editors. Asks nobody.")
