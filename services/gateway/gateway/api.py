@@ -186,6 +186,8 @@ def application(
         redirect_slashes=False,
         redoc_url=None,
         default_response_class=JSONResponse,
+        # Its logs would quote exceptions, which may hold what we were sent; and to see that it is off costs it 15 us.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         exception_handlers={Failure: _refused, HTTPException: _not_served, Exception: _broken},
     )
     # The entrance takes the short cut; this route knows which methods there are.
