@@ -32,6 +32,9 @@ def test_each_token_is_bought_once_and_once_more_when_it_is_refused(running: tup
         answer = stack.ask(text, model=MODEL)
         return str(answer.json()["choices"][0]["message"]["content"]) if answer.status_code == 200 else answer.text
 
+    first = stack.ask("!say:first of all", model=MODEL)
+    assert first.headers["x-parley-attempts"] == "1", "its token was bought before it was asked"
+
     def everybody() -> dict[str, Any]:
         with ThreadPoolExecutor(12) as asking:
             assert list(asking.map(ask, asked)) == [text.removeprefix("!say:") for text in asked]

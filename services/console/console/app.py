@@ -21,7 +21,7 @@ from parley.configuration.environment import read_settings
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
 from parley.journal import Journal, start_logging
-from parley.providers import make_providers
+from parley.providers import make_providers, unsigned
 from parley.sealed import Seal, Secret, master_key
 from parley.settings import ConfigurationError
 from parley.state.address import BadAddress
@@ -88,7 +88,7 @@ async def assembled(settings: Environment, name: str, *, descriptor: int = 1) ->
     seal = Seal(master_key(secret, settings.parley_state_dir))
     line = Line(Secret(settings.redis_url.get_secret_value()), name, limit=PATIENCE)
     terms = Terms.with_leases_of(settings.lease_seconds)
-    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length)
+    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, unsigned=unsigned)
     guesses = Guesses(line, limit=settings.wrong_keys_per_minute)
     lists, revisions = ModelLists(line), Revisions(line, seal)
     fleet = Fleet(line, vault, lists, others=(guesses,))

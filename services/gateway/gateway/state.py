@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from parley.configuration import Configured, read_catalog, watched
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
-from parley.providers import make_providers
+from parley.providers import make_providers, unsigned
 from parley.sealed import Seal, Secret, master_key
 from parley.state.admission import Admission
 from parley.state.fleet import Fleet
@@ -60,7 +60,7 @@ async def shared(settings: Environment, replica: str, net: Net) -> AsyncIterator
 
     live = Live(read, Revisions(line, seal), watched(settings))
     admission = Admission(line, terms=terms)
-    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, admission=admission)
+    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, admission=admission, unsigned=unsigned)
     guesses = Guesses(line, limit=settings.wrong_keys_per_minute)
     lists, meter, recent = ModelLists(line), Meter(line), Recent(line)
     fleet = Fleet(line, vault, lists, others=[admission, guesses])

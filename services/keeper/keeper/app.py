@@ -23,7 +23,7 @@ from parley.clock import sleep
 from parley.configuration import Configured, read_catalog, watched
 from parley.configuration.families import Environment
 from parley.configuration.live import Live
-from parley.providers import Provider, make_provider, make_providers
+from parley.providers import Provider, make_provider, make_providers, unsigned
 from parley.sealed import Seal, Secret, master_key
 from parley.state.baton import Baton
 from parley.state.fleet import Fleet, process_name
@@ -138,7 +138,8 @@ async def _kept(settings: Environment) -> AsyncIterator[tuple[_Keep, Baton]]:
         return configured
 
     live = Live(read, Revisions(line, seal), watched(settings))
-    vault = Vault(line, seal, terms=Terms.with_leases_of(settings.lease_seconds), queue_length=settings.queue_length)
+    terms = Terms.with_leases_of(settings.lease_seconds)
+    vault = Vault(line, seal, terms=terms, queue_length=settings.queue_length, unsigned=unsigned)
     lists = ModelLists(line)
     fleet, baton = Fleet(line, vault, lists), Baton(line)
     async with contextlib.AsyncExitStack() as stack:

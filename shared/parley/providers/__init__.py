@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from parley.catalog import Catalog, Upstream
+from parley.catalog import Catalog, CredentialPlan, Upstream
 from parley.chat.demands import Feature
 from parley.chat.events import Events
 from parley.chat.prompt import Prompt
@@ -25,9 +25,11 @@ from parley.providers.gptomni import gptomni
 from parley.providers.h2ogpte import H2oGPTe
 from parley.providers.openai import OpenAI
 from parley.providers.qianfan import Qianfan, QianfanLegacy
+from parley.providers.qianfan.keys import access_keys, application
 from parley.providers.rows import ROWS
 from parley.providers.spark import SparkHTTP, SparkSocket
 from parley.providers.zhipu import Zhipu, ZhipuV3
+from parley.sealed import Secret
 from parley.settings import ConfigurationError
 from parley.transports import Net
 
@@ -68,6 +70,18 @@ PROVIDERS: Final[Mapping[str, Callable[[Upstream, Net], Provider]]] = {
     "spark-http": SparkHTTP,
     **dict.fromkeys(ROWS, OpenAI),
 }
+
+
+_BUYERS: Final[Mapping[str, Callable[[Mapping[str, Secret]], object]]] = {
+    "qianfan": access_keys,
+    "qianfan-legacy": application,
+}
+
+
+def unsigned(upstream: Upstream, plan: CredentialPlan) -> bool:
+    """Whether a credential, as it is configured, opens nothing but the sale of tokens: it is to be renewed first."""
+    buyer = _BUYERS.get(upstream.provider)
+    return buyer is not None and bool(buyer(plan.parts))
 
 
 ENDED: Final[Mapping[str, str]] = {

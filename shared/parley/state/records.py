@@ -6,7 +6,7 @@ is sealed for its own record, so that no record can pose as another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -22,6 +22,15 @@ _OPEN_DOOR: Final = CredentialPlan("open", {})
 """What an upstream without credentials lends: nothing is needed there, but rests and limits apply as anywhere."""
 
 _SEAL_CHECK: Final = "the data of this Redis"
+
+
+Unsigned = Callable[[Upstream, CredentialPlan], bool]
+"""Whether a credential as it is configured opens nothing before it was renewed a first time."""
+
+
+def signed_in(_: Upstream, __: CredentialPlan) -> bool:
+    """None needs that."""
+    return False
 
 
 class _Way(msgspec.Struct, omit_defaults=True):
@@ -49,8 +58,9 @@ def plans(upstream: Upstream) -> Sequence[CredentialPlan]:
 class Records:
     """Names, seals and opens the records of credentials."""
 
-    def __init__(self, seal: Seal) -> None:
+    def __init__(self, seal: Seal, unsigned: Unsigned = signed_in) -> None:
         self._seal = seal
+        self._unsigned = unsigned
 
     def name(self, upstream: Upstream, plan: CredentialPlan) -> str:
         """The id of a credential: the same wherever the same secret is configured for the same place."""
@@ -64,7 +74,15 @@ class Records:
         said: list[str | int] = []
         for identity, plan in {self.name(upstream, plan): plan for plan in plans(upstream)}.items():
             parts = "" if plan.guest else self.sealed_parts(upstream.name, identity, plan.parts)
-            said += [identity, plan.alias, int(plan.guest), parts, self._sealed_route(upstream.name, identity, plan)]
+            state = "new" if plan.guest else "expired" if self._unsigned(upstream, plan) else "ok"
+            said += [
+                identity,
+                plan.alias,
+                int(plan.guest),
+                parts,
+                self._sealed_route(upstream.name, identity, plan),
+                state,
+            ]
         return said
 
     def configured(self, upstream: Upstream) -> dict[str, Credential]:

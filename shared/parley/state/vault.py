@@ -30,7 +30,7 @@ from parley.state.enrollment import Enrollment
 from parley.state.errands import Errands
 from parley.state.line import Line
 from parley.state.pool import written
-from parley.state.records import LostKey, Records
+from parley.state.records import LostKey, Records, Unsigned, signed_in
 from parley.state.renewals import Renew, Renewals
 from parley.state.scopes import NOTHING, Amounts
 from parley.state.script import Script
@@ -74,12 +74,13 @@ class Vault:
         terms: Terms | None = None,
         queue_length: int = 1000,
         admission: Admission | None = None,
+        unsigned: Unsigned = signed_in,
     ) -> None:
         """`admission` keeps the limits of credentials; whoever lends none that has limits needs none."""
         self.terms = terms = terms or Terms()
         self._line = line
         self._admission = admission
-        self._records = Records(seal)
+        self._records = Records(seal, unsigned)
         self._desks = Desks()
         self._errands = Errands()
         self._enrollment = Enrollment(line, self._records, self._desks)

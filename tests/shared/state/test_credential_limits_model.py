@@ -108,7 +108,7 @@ class Lending(RuleBasedStateMachine):
             scopes = [Scope(name, found) for name, found in limits.of(plan.alias)]
             self.turns.append(Known(f"{number:012x}", scopes[0] if scopes else None, {}))
         self.known = {one.id: one for one in self.turns}
-        rows = [(one.id, plan.alias, 0, "sealed", "") for one, plan in zip(self.turns, plans, strict=True)]
+        rows = [(one.id, plan.alias, 0, "sealed", "", "ok") for one, plan in zip(self.turns, plans, strict=True)]
         self.clock.run(script.ENROLL, *itertools.chain(*rows), prefix=UP)
         self.queue: list[Waiting] = []
         self.ids = itertools.count(1)

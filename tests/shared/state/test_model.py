@@ -46,7 +46,7 @@ class Lending(RuleBasedStateMachine):
         self.prefix = keys.prefix("up")
         self.concurrency, self.pace, self.queue_length = concurrency, pace, queue
         self.ring = [f"{number:012x}" for number in range(credentials)]
-        self.run(script.ENROLL, *itertools.chain(*((id_, id_, 0, "sealed", "") for id_ in self.ring)))
+        self.run(script.ENROLL, *itertools.chain(*((id_, id_, 0, "sealed", "", "ok") for id_ in self.ring)))
         self.ids = itertools.count(1)
         # The model
         self.turns = list(self.ring)  # whoever is first was lent longest ago

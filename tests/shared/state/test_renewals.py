@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,20 @@ async def test_an_expired_credential_is_renewed_once_and_old_news_does_not_expir
         await two.line.call("PING")
         again = await two.lend(up, wait=2, renew=there.renew)
         assert again.credential.generation == 2
+        assert there.renewed == 1
+
+
+async def test_what_opens_nothing_as_it_is_configured_is_renewed_before_it_is_lent(redis):
+    up = upstream(2, concurrency=4)
+    there = Upstream(takes=0.1)
+
+    def first_is_unsigned(_, plan) -> bool:
+        return plan.alias == "c0"
+
+    async with replica(redis.url, up, unsigned=first_is_unsigned) as one, replica(redis.url, up) as two:
+        assert [row.state for row in (await one.vault.snapshot(up)).credentials] == ["expired", "ok"]
+        lent = await asyncio.gather(*(which.lend(up, wait=5, renew=there.renew) for which in (one, two) * 4))
+        assert Counter(lease.credential.part() for lease in lent) == {"secret-1": 4, "fresh-1": 4}
         assert there.renewed == 1
 
 
