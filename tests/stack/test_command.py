@@ -104,6 +104,20 @@ def test_what_was_used_and_what_is_left_is_told(place: Place, keys: dict[str, st
     assert "requests per minute" in place.parley("keys", "show", "alice")
 
 
+def test_what_became_of_a_request_is_found_by_the_id_of_its_answer(place: Place, keys: dict[str, str]) -> None:
+    place.emulators["east"].fault("server_error", times=1)
+    answer = place.ask(keys["bob"], "smart")
+    assert answer.status_code == 200
+    name = answer.headers["x-request-id"]
+    until(lambda: place.stack.records(name) and name in place.parley("requests", "--caller", "bob"))
+    said = place.parley("requests", name)
+    assert re.search(
+        r"^ *1 +east +demo-large +main .*upstream_error +500 .*upstream +upstream_error$", said, re.MULTILINE
+    )
+    assert re.search(r"^ *2 +(east|west) ", said, re.MULTILINE) and re.search(r"^status +200$", said, re.MULTILINE)
+    assert "!say" not in said
+
+
 def test_a_revoked_key_is_refused_everywhere_and_a_rotated_one_has_its_grace(
     place: Place, keys: dict[str, str]
 ) -> None:

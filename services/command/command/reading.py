@@ -55,6 +55,13 @@ def several(text: str) -> list[str]:
     return [] if text in ("all", "any", "none") else [word.strip() for word in text.split(",") if word.strip()]
 
 
+def count(text: str) -> int:
+    """How many: 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no number such as 20")
+    return int(text)
+
+
 def facts(file: Path) -> dict[str, Any]:
     """An entry that a file (`-`: standard input) holds as YAML or JSON. Raises Misused."""
     where = "standard input" if str(file) == "-" else str(file)

@@ -140,6 +140,11 @@ def moment(seconds: float | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def instant(seconds: float) -> str:
+    """A moment of today or yesterday, to the second, in local time."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def ago(seconds: float | None) -> str:
     """How long it is since a moment."""
     return "" if seconds is None else f"{span(max(0.0, now() - seconds))} ago"

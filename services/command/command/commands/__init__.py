@@ -5,7 +5,21 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any, Final
 
-from command.commands import config, credentials, keys, limits, models, routes, status, upstreams, usage
+from command.commands import (
+    audit,
+    config,
+    credentials,
+    keys,
+    limits,
+    models,
+    prices,
+    requests,
+    routes,
+    settings,
+    status,
+    upstreams,
+    usage,
+)
 from command.menu import Menu, command, described
 
 GROUPS: Final = {
@@ -14,6 +28,8 @@ GROUPS: Final = {
     "upstreams": upstreams,
     "routes": routes,
     "limits": limits,
+    "prices": prices,
+    "settings": settings,
     "config": config,
 }
 """In the order of the help."""
@@ -25,12 +41,15 @@ def add_commands(words: Any) -> None:
     command(standing, status.status)
     for name, group in GROUPS.items():
         group.arguments(Menu(_added(words, name, group.HELP, group.MORE)))
-    used = _added(words, "usage", usage.HELP, usage.MORE)
-    usage.arguments(used)
-    command(used, usage.usage)
-    seen = _added(words, "models", models.HELP, models.MORE)
-    models.arguments(seen)
-    command(seen, models.models)
+    for name, single, run in (
+        ("usage", usage, usage.usage),
+        ("requests", requests, requests.requests),
+        ("audit", audit, audit.audit),
+        ("models", models, models.models),
+    ):
+        parser = _added(words, name, single.HELP, single.MORE)
+        single.arguments(parser)
+        command(parser, run)
 
 
 def _added(words: Any, name: str, says: str, more: str) -> ArgumentParser:
