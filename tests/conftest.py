@@ -17,6 +17,9 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 """In ids such as `tests/providers/test_contract.py::test_hello[h2ogpte/h2ogpte-guest]`."""
 
+_BETWEEN = re.compile(r"tests/stack/test_(keys_and_limits|routes)\.py")
+"""A minute must pass between the first test of these and the last, which is marked as `late`."""
+
 _SHORT = ("echo", "openai", "h2ogpte", "gptomni")
 """The families under contract in `make test`; the others have `make test-providers`: each needs a stack of its own."""
 
@@ -29,11 +32,15 @@ settings.load_profile("parley")
 
 
 class FilesAndFamilies(LoadFileScheduling):
-    """`--dist loadfile`, where a family is a file's equal: its tests share a stack, wherever they are written."""
+    """`--dist loadfile`, where a family is a file's equal: its tests share a stack, wherever they are written.
+
+    So are files between whose tests a minute must pass.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        family = _FAMILY.match(nodeid)
-        return f"family {family[1]}" if family else str(super()._split_scope(nodeid))
+        if family := _FAMILY.match(nodeid):
+            return f"family {family[1]}"
+        return "a minute" if _BETWEEN.match(nodeid) else str(super()._split_scope(nodeid))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.provider)
         if isinstance(item, pytest.Function) and hasattr(item.module, "saw"):
             item.add_marker(pytest.mark.vendor)
+    items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
