@@ -109,7 +109,7 @@ def test_whatever_ends_it_nothing_is_left_running(tmp_path: Path, farewell: sign
 
 
 def test_it_does_not_outlive_the_program_that_started_it(tmp_path: Path) -> None:
-    with parley_up(tmp_path, "--json", "--port", "0", "--gateways", "1") as process:
+    with parley_up(tmp_path, "--json", "--port", "0", *SMALL) as process:
         told = described(process)
         below = offspring(process.pid)
         time.sleep(1)
@@ -192,7 +192,7 @@ def test_a_taken_port_is_one_clear_sentence_before_anything_starts(tmp_path: Pat
         taken.listen()
         port = taken.getsockname()[1]
         with parley_up(tmp_path, NGINX_PORT=str(port)) as process:
-            assert process.wait(10) == 2
+            assert process.wait(30) == 2
             shown, errors = process.communicate()
     assert errors.startswith(f"parley: port {port} of 127.0.0.1 is taken; ")
     assert errors.count("\n") == 1
@@ -221,7 +221,7 @@ def test_two_stacks_do_not_share_one_state_folder(tmp_path: Path) -> None:
     with parley_up(tmp_path, "--json", "--port", "0", *SMALL) as first:
         described(first)
         with parley_up(tmp_path, "--json", "--port", "0") as second:
-            assert second.wait(10) == 2
+            assert second.wait(30) == 2
             assert "another `parley up` uses" in second.stderr.read()
 
 
@@ -240,7 +240,7 @@ def test_a_gateway_that_dies_is_reported_and_started_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["redis", "nginx"])
 def test_without_nginx_or_redis_all_ends(tmp_path: Path, name: str) -> None:
-    with parley_up(tmp_path, "--port", "0", "--gateways", "1") as process:
+    with parley_up(tmp_path, "--port", "0", *SMALL) as process:
         text = greeting(process)
         below = offspring(process.pid)
         os.kill(int(re.search(rf"{name} +pid (\d+)", text)[1]), signal.SIGKILL)
