@@ -177,7 +177,9 @@ def beside_the_table(facts: dict[str, Any]) -> str:
     """What is reported and not judged."""
     at, unary, chunks = facts["machine"], facts["unary_cost"], facts["chunk_cost"]
     rates = [f"{name} {found['per_second']:,.0f} (p50 {found['p50_ms']:.2f} ms)" for name, found in unary.items()]
+    longer = budget.slowness(facts)
     lines = [
+        f"nginx needs {longer:.1f} times as long here as on the budget's machine (or less): so do its milliseconds.",
         f"On {at['cores']} cores of {at['cpu']}, Python {at['python']}, nginx {at['nginx']}, {at['gateways']} gateway "
         f"processes; {facts['took_seconds']:.0f} s.",
         f"Unary requests a second, 32 at a time: {', '.join(rates)}. "

@@ -66,15 +66,16 @@ def test_a_rehearsal_with_nginx_twice_measures_everything_but_streams_and_theref
     assert "warming up" in capsys.readouterr().err
 
 
-def facts(parley: float, nginx: float = 1.0) -> budget.Facts:
-    """The facts of a run in which all that Parley does costs `parley`, and all that nginx does `nginx`."""
+def facts(parley: float, nginx: float = 1.0, slowness: float = 1.0) -> budget.Facts:
+    """The facts of a run in which all that Parley does costs `parley`, and all that nginx does `nginx`; but a unary
+    request of nginx costs what it does on a machine so many times as slow as the budget's."""
     latency = {
         name: {"p50_ms": cost, "p99_ms": cost, "added_p50_ms": cost, "added_p99_ms": cost}
         for name, cost in (("upstream", 1.0), ("nginx", nginx), ("parley", parley))
     }
     cost = {"nginx": {"cpu_ms": nginx}, "parley": {"cpu_ms": parley, "ratio": parley / nginx}}
     return {
-        "unary_cost": cost,
+        "unary_cost": cost | {"nginx": {"cpu_ms": slowness * budget.NGINX_THERE}},
         "chunk_cost": cost,
         "unary_latency": latency | {"rate": 100},
         "first_token": latency | {"rate": 300},
@@ -118,6 +119,15 @@ def test_each_must_is_a_limit_of_its_own():
     assert verdicts["unary latency added at 100/s, p50"] == "MISSED"
     assert verdicts["first token added at 300/s, p50"] == "must"
     assert verdicts["streams kept up, 20 chunks/s each"] == "must"
+
+
+def test_a_slow_machine_may_take_longer_and_a_fast_one_need_not_be_faster():
+    def verdict(**run: float) -> str:
+        return next(row.verdict for row in budget.rows(facts(**run)) if row.what == "unary latency added at 100/s, p50")
+
+    assert [verdict(parley=3.5, slowness=slowness) for slowness in (0.5, 1, 1.2, 1.3)] == ["MISSED"] * 2 + ["must"] * 2
+    assert verdict(parley=2.9, slowness=0.5) == "must"
+    assert verdict(parley=3.5, slowness=4) == "aim"
 
 
 @pytest.mark.parametrize(("name", "value"), [("spoilt", 1), ("idle_mb", 111), ("redis", {"round_trips": 3.0})])
