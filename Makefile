@@ -68,6 +68,6 @@ lock: ## write the hashed lock files anew (needs uv)
 	requirements/lock.sh
 
 clean: ## forget environments and caches; .parley, which holds your secret, stays
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf shared/*.egg-info *.egg-info

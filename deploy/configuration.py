@@ -37,6 +37,7 @@ HEADINGS: dict[str, str] = {
     "PoolEntry": "`pool`",
     "RouteEntry": "An item of `routes`",
     "TargetEntry": "An item of `routes[].targets`",
+    "DefaultsEntry": "`defaults`",
     "KeyEntry": "An item of `keys`",
     "LimitsEntry": "`limits` of upstreams, credentials and keys",
     "BudgetEntry": "An item of `budgets`",

@@ -21,6 +21,14 @@ LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _TYPED: Final = frozenset(field.name for field in msgspec.structs.fields(Prompt)) - {"raw"}
 
 
+def described() -> dict[str, dict[str, Any]]:
+    """The JSON schema of each field that has a type of ours; others may be anything."""
+    _, components = msgspec.json.schema_components((Prompt,))
+    fields = components["Prompt"]["properties"]
+    meaning = {"description": "As OpenAI's API has it."}
+    return {name: {"anyOf": fields[name]["anyOf"], **meaning} for name in fields if name in _TYPED - NEVER}
+
+
 def wrong_with(defaults: Mapping[str, Any]) -> tuple[str, str] | None:
     """The first default that cannot be one, and why; None when all can. A field that nobody knows is passed on."""
     for name, value in defaults.items():

@@ -16,25 +16,36 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeAliasType
 
-from parley.chat.defaults import LIMITS, NEVER, wrong_with
+from parley.chat.defaults import LIMITS, NEVER, described, wrong_with
 
 STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 """An entry takes the members that it names, and no others; what stands below a field describes it in the schema."""
 
 
 def _checked(defaults: dict[str, Any]) -> dict[str, Any]:
-    if wrong := wrong_with(defaults):
+    meant = {name: _whole(value) for name, value in defaults.items()}
+    if wrong := wrong_with(meant):
         raise ValueError(f"'{wrong[0]}': {wrong[1]}")
-    return defaults
+    return meant
 
 
-_NAMES: Final = {"minLength": 1, "not": {"enum": sorted(NEVER)}}
-DefaultsEntry = Annotated[
-    dict[str, Any],
-    AfterValidator(_checked),
-    WithJsonSchema({"type": "object", "propertyNames": _NAMES, "not": {"required": list(LIMITS)}}),
-]
+def _whole(value: Any) -> Any:
+    """A number without a fraction is an integer, as JSON schemas have it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_DESCRIBED: Final[JsonSchemaValue] = {
+    "description": "Fields of a request. One that is not named here is passed on to the upstream as it is.",
+    "type": "object",
+    "properties": described(),
+    "propertyNames": {"minLength": 1, "not": {"enum": sorted(NEVER)}},
+    "not": {"required": list(LIMITS)},
+}
+DefaultsEntry = TypeAliasType(
+    "DefaultsEntry", Annotated[dict[str, Any], AfterValidator(_checked), WithJsonSchema(_DESCRIBED)]
+)
 """Fields of a request, such as temperature: as they are here where a request does not say."""
 
 

@@ -28,6 +28,8 @@ RIGHT = {
         upstreams: [{name: a, provider: anthropic, credentials: [sk-a], options: {betas: [new], sampling: keep}}]""",
     "targets as texts and as objects": """
         routes: [{model: m, strategy: weighted, targets: [echo/echo, {target: echo/echo, weight: 2.5}]}]""",
+    "defaults that are known and one that is not": """
+        routes: [{model: m, targets: [echo/echo], defaults: {top_p: 0.2, n: 1.0, stop: [END], top_k: [4]}}]""",
     "numbers and words from the environment": """
         upstreams: [{name: east, provider: openai, per_minute: "${RPM:-60}", hang_up: "${POLICY:-drain}"}]""",
     "a key by its digest": "keys: [{name: ci, hash: '" + "a" * 64 + "', networks: [10.0.0.0/8]}]",
@@ -40,6 +42,8 @@ WRONG = {
     "a name that cannot be in a path": "upstreams: [{name: 'East 1', provider: openai}]",
     "a count below zero": "limits: [{model: m, concurrency: -1}]",
     "a strategy that there is not": "routes: [{model: m, targets: [echo/echo], strategy: cleverly}]",
+    "a default of another type": "routes: [{model: m, targets: [echo/echo], defaults: {temperature: cold}}]",
+    "a default that is too large": "upstreams: [{name: east, provider: openai, defaults: {n: 1000}}]",
     "a route without targets": "routes: [{model: m, targets: []}]",
     "a key twice": "keys: [{name: ci, key: 'a-key-of-sixteen-letters', hash: '" + "a" * 64 + "'}]",
     "a price without an amount": "prices: {models: [{model: m, prompt: 1}]}",
