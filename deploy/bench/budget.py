@@ -13,7 +13,7 @@ from typing import Any, Final
 Facts = dict[str, Any]
 
 NGINX_THERE: Final = 0.030
-"""CPU ms of nginx for a unary request on the budget's machine: Debian's took 0.015, and the wheel's takes twice that."""
+"""CPU ms of nginx for a unary request on the budget's machine: Debian's took 0.015, the wheel's takes twice that."""
 
 
 @dataclass(frozen=True)
