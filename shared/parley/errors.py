@@ -434,7 +434,7 @@ class OverBudget(OverLimit):
 
 
 class QueueFull(GatewayFailure):
-    """Every credential is busy, and the queue for them is full or the wait grew too long."""
+    """Every credential is busy or has reached its limits, and the queue for them is full or the wait grew too long."""
 
     status = 429
     type = "requests"

@@ -20,6 +20,12 @@ Renew = Callable[[list[Any]], Awaitable[None]]
 _MOST_RENEWALS: Final = 3
 _COME_BACK: Final = 1.0
 _MUCH_LATER: Final = 30.0
+_FULL: Final = {
+    b"busy": "Every credential for '{upstream}' is busy, and it would take too long to wait for one.",
+    b"limits": "Every credential for '{upstream}' has reached its limits, and it would take too long to wait for room.",
+    b"queue": "Every credential for '{upstream}' is busy, and too many requests already wait for one.",
+}
+"""Why nothing is lent in time."""
 
 
 async def in_turn(upstream: str, reply: list[Any], ask: Ask, renew: Renew) -> list[Any]:
@@ -50,8 +56,7 @@ async def in_turn(upstream: str, reply: list[Any], ask: Ask, renew: Renew) -> li
                 raise failure or _resting(upstream, reply[1], reply[2].decode())
             case b"full":
                 raise QueueFull(
-                    f"Every credential for '{upstream}' is busy, and it would take too long to wait for one.",
-                    retry_after=_seconds(reply[1], _COME_BACK),
+                    _FULL[reply[2]].format(upstream=upstream), retry_after=_seconds(reply[1], _COME_BACK)
                 )
             case _:
                 return reply

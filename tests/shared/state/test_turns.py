@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from parley.catalog import Limits, Upstream
 from parley.clock import monotonic
 from parley.errors import QueueFull, Throttled
 from parley.state import script
@@ -156,3 +158,23 @@ async def test_a_paced_credential_is_waited_for_also_while_another_rests(redis):
         one.vault.give_back(await one.lend(up), Throttled("slow down"))
         one.vault.give_back(await one.lend(up), None)
         assert (await one.lend(up, wait=2)).credential.alias == "c1"
+
+
+async def test_who_is_not_served_is_told_what_is_in_the_way(redis):
+    async def told(up: Upstream, wait: float = 0.0, **facts: Any) -> str:
+        async with replica(redis.url, up, **facts) as one:
+            first = await one.lend(up)
+            queued = [asyncio.create_task(one.lend(up, wait=5)) for _ in range(facts.get("queue_length", 0))]
+            await waiting(one, up, len(queued))
+            with pytest.raises(QueueFull) as refused:
+                await one.lend(up, wait=wait)
+            one.vault.give_back(first, None)
+            for task in queued:
+                one.vault.give_back(await task, None)
+            return refused.value.message
+
+    assert "is busy, and it would take too long" in await told(upstream(1, name="a", concurrency=1))
+    assert "too many requests already wait" in await told(upstream(1, name="b", concurrency=1), 5, queue_length=1)
+    for nth, limits in enumerate(({"per_minute": 1}, {"limits": Limits(requests_per_day=1)})):
+        for wait in (0, 5):
+            assert "has reached its limits" in await told(upstream(1, name=f"c{nth}{wait}", **limits), wait)

@@ -12,7 +12,8 @@
 -- Reply lent ID GENERATION EPOCH PROBE SESSION    (SESSION may be empty); where it has limits also ALIAS, and how full
 --       wait MS AHEAD                             ask again then; the ticket is in the queue
 --       renew ID GENERATION EPOCH FENCE           renew this credential, then ask again; the ticket is in the queue
---       full MS                                   no place in the queue, or nothing in time (MS until then, or -1)
+--       full MS WHY                               no place in the queue, or nothing in time (MS until then, or -1);
+--                                                 WHY: queue, limits (pace, too), busy
 --       resting MS REASON                         all rest or are dead (MS until the first comes back, or -1)
 --       none                                      nothing is enrolled
 --       never                                     the request is too large for the limits of each, or for what is left
@@ -232,9 +233,11 @@ if not someday then
   if within then moment = math.min(room_at or math.huge, soonest or math.huge) end
   if per_window > 0 then moment = math.max(moment or 0, moment_of_our_turn()) end
 end
-if patience <= 0 or (moment and moment - now > patience) or (not queued and waiting >= tonumber(ARGV[8])) then
+local late, crowded = moment and moment - now > patience, not queued and waiting >= tonumber(ARGV[8])
+if patience <= 0 or late or crowded then
   leave()
-  return { 'full', moment and math.max(moment - now, 1) or -1 }
+  local why = moment and moment > now and 'limits' or crowded and 'queue' or 'busy'
+  return { 'full', moment and math.max(moment - now, 1) or -1, why }
 end
 join(tonumber(ARGV[9]))
 local pause = 50 * (1 + math.floor(ahead / math.max(reach, 1)))
