@@ -18,8 +18,12 @@ vendor anthropic anthropic==2.11.0
 vendor anthropic060 anthropic==0.60.0
 vendor spark spark_ai_python==0.4.5
 vendor zhipu zai-sdk==0.2.3
+# It imports sniffio, which its own requirements once brought along.
+vendor zhipuai "zhipuai==2.1.5.20250825
+sniffio"
 vendor qianfan qianfan==0.4.12.3
 vendor gemini google-genai==3.4.0
+vendor gemini130 google-genai==1.30.0
 vendor huggingface huggingface_hub==2.4.0
 vendor openai028 openai==0.28.1
 # The tool that holds both APIs to their own descriptions (tests/stack/test_schemathesis.py).

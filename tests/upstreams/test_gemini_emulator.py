@@ -11,10 +11,13 @@ import httpx
 import openai
 import pytest
 
+from tests.node import run_node
 from tests.upstreams.running import Emulator
 from tests.upstreams.vendor import saw
 
 CLIENT = Path(__file__).parent / "clients" / "gemini.py"
+OLDER_CLIENT = Path(__file__).parent / "clients" / "gemini130.py"
+NODE_CLIENT = Path(__file__).parents[1] / "node" / "vendors" / "google_client.mjs"
 KEY = {"x-goog-api-key": "AIza-demo-1"}
 TOOLS = [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object"}}]}]
 REASONS = [
@@ -118,6 +121,48 @@ def test_googles_client_raises_its_own_errors(seen: dict[str, Any]):
         "error_bare": ["ServerError", 503, "UNAVAILABLE"],
         "last_turn": ["ClientError", 400, "INVALID_ARGUMENT"],
         "unsigned": ["ClientError", 400, "INVALID_ARGUMENT"],
+    }
+
+
+@pytest.mark.timeout(600)  # the first run makes the environment
+def test_googles_older_client_reads_what_it_can():
+    with Emulator("gemini") as emulator:
+        told = saw("gemini130", OLDER_CLIENT, emulator.url)
+    assert told["version"] == "1.30.0"
+    assert told["text"] == [GREETING] * 2
+    assert (told["finish"], told["usage"], told["models"], told["async"]) == ("STOP", 3, 9, "later")
+    assert told["path"] == "/v1beta/models/gemini-2.0-demo:generateContent"
+    assert told["thoughts"] == [["hm, well", True], ["Yes.", None]]
+    assert told["chat"] == '{"result": "14 C in Basel"}'
+    assert told["oddities"] == [GREETING] * 5
+    assert told["rate_limit"] == ["ClientError", 429, "RESOURCE_EXHAUSTED"]
+    assert told["overloaded"] == ["ServerError", 503, "UNAVAILABLE"]
+    assert told["context_length"] == ["ClientError", 400, "INVALID_ARGUMENT"]
+    # What the page saw it break on, and pass over.
+    assert told["array"] == ["AttributeError"]
+    assert told["several lines"] == ["UnknownApiResponseError"]
+    assert told["error frame"] is None
+
+
+@pytest.mark.timeout(600)
+def test_googles_client_for_node_reads_the_same():
+    with Emulator("gemini") as emulator:
+        done = run_node(NODE_CLIENT, emulator.url)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["whole"] == told["streamed"] == {"text": GREETING, "finish": "STOP"}
+    assert (told["usage"], len(told["models"])) == (3, 9)
+    assert told["path"] == "/v1beta/models/gemini-2.0-demo:generateContent"
+    assert told["thoughts"] == [["hm, well", True], ["Yes.", False]]
+    assert told["call"] == {"name": "get_weather", "args": {"town": "Basel"}}
+    assert told["after"] == '{"result": "14 C in Basel"}', "the signature came back"
+    assert len(told["odd"]) == 6 and set(told["odd"].values()) == {GREETING}
+    statuses = {name: error[:2] for name, error in told["errors"].items()}
+    assert statuses == {
+        **{"key": ["ApiError", 400], "context_length": ["ApiError", 400]},
+        **{"rate_limit": ["ApiError", 429], "overloaded": ["ApiError", 503], "internal": ["ApiError", 500]},
+        "frame": ["ApiError", 503],
+        "no final blank line": ["Error", None],
     }
 
 

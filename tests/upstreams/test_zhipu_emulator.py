@@ -18,6 +18,7 @@ from tests.upstreams.running import Emulator
 from tests.upstreams.vendor import saw
 
 CLIENT = Path(__file__).parent / "clients" / "zhipu.py"
+OLDER_CLIENT = Path(__file__).parent / "clients" / "zhipuai_sdk.py"
 KEY = "demoid0123456789.demosecret"
 NEW_YEAR = 1704067200
 HI = [{"role": "user", "content": "Hi"}]
@@ -135,6 +136,29 @@ def test_the_official_client_reads_every_oddity(seen: dict[str, Any]):
     assert seen["web search"] == [0, 0, 1, 1]
     for reason in ("sensitive", "network_error", "model_context_window_exceeded"):
         assert seen[reason] == ["words", reason]
+
+
+@pytest.mark.timeout(600)  # the first run makes the environment
+def test_the_older_official_client_works_signed_in_both_ways():
+    with Emulator("zhipu") as emulator:
+        told = saw("zhipuai", OLDER_CLIENT, emulator.url)
+    for way in ("bearer", "jwt"):
+        heard = told[way]
+        assert (heard["text"], heard["finish"], heard["way"]) == ("你好", "stop", way)
+        assert (heard["stream"]["text"], heard["stream"]["finish"]) == ("你好, 世界", "stop")
+        assert heard["tokens"] > 0 and heard["stream"]["usage"] > 0
+    assert told["tools"] == told["tools streamed"]["calls"] == [["f", '{"a": "ü"}'], ["f", '{"b":2}']]
+    assert told["picture"] == "iVBORw0KGgo="
+    assert told["clamped"] == {"temperature": 0.01, "top_p": 0.99, "do_sample": False}
+    assert told["oddities"] == ["古怪"] * 4
+    assert [told[f"code_{code}"] for code in (1000, 1003)] == [["APIAuthenticationError", 401]] * 2
+    assert [told[f"code_{code}"] for code in (1113, 1302)] == [["APIReachLimitError", 429]] * 2
+    assert [told[f"code_{code}"] for code in (1211, 1214, 1301)] == [["APIRequestFailedError", 400]] * 3
+    assert (told["code_1220"], told["code_1230"]) == (["APIStatusError", 403], ["APIInternalError", 500])
+    assert (told["503"], told["error frame"]) == (["APIServerFlowExceedError", 503], ["APIResponseError", None])
+    assert told["patient code_1302"] == [None, 2], "it comes back by itself"
+    assert told["patient code_1113"] == [["APIReachLimitError", 429], 4], "three times, also where that is in vain"
+    assert told["late"] == ["APIAuthenticationError", "1003"]
 
 
 def test_a_plain_openai_client_works_with_the_platforms_base_url(emu: Emulator):
