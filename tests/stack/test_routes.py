@@ -22,6 +22,16 @@ CROWD = [f"sk-crowd-{n:02}" for n in range(20)]
 
 ROUTES: list[dict[str, Any]] = [
     {"model": "round", "strategy": "round-robin", "targets": [f"{name}/demo-mini" for name in NAMES]},
+    {"model": "any", "strategy": "random", "targets": [f"{name}/demo-mini" for name in NAMES]},
+    {
+        "model": "mostly",
+        "strategy": "weighted",
+        "targets": [
+            {"target": "north/demo-mini", "weight": 3},
+            {"target": "south/demo-mini", "weight": 1},
+            {"target": "west/demo-mini", "weight": 0},
+        ],
+    },
     {"model": "stuck", "strategy": "sticky", "targets": [f"{name}/demo-mini" for name in NAMES]},
     {"model": "quick", "strategy": "fastest", "targets": [f"{name}/demo-large" for name in NAMES]},
     {"model": "calm", "strategy": "least-busy", "targets": ["north/demo-mini", "south/demo-mini"]},
@@ -125,6 +135,20 @@ async def test_turns_are_exact_whichever_replica_answers(place: Place) -> None:
     answers = await place.crowd(90, "round")
     assert Counter(map(upstream_of, answers)) == dict.fromkeys(NAMES, 30)
     assert place.chats() == dict.fromkeys(NAMES, 30)
+
+
+async def test_chance_and_weights_hold_over_all_replicas(place: Place) -> None:
+    """Chances of all bounds together: less than one in a million that they fail by themselves."""
+    answers = [*await place.crowd(75, "any"), *await place.crowd(75, "any")]
+    shares = Counter(map(upstream_of, answers))
+    assert sorted(shares) == sorted(NAMES) and min(shares.values()) >= 20, shares
+    answers = [*await place.crowd(100, "mostly"), *await place.crowd(100, "mostly")]
+    shares = Counter(map(upstream_of, answers))
+    assert sorted(shares) == ["north", "south"] and 115 <= shares["north"] <= 180, shares
+    place.emulators["north"].fault("server_error", times=None)
+    place.emulators["south"].fault("server_error", times=None)
+    [answer] = await place.crowd(1, "mostly")
+    assert upstream_of(answer) == "west", "who has no weight is asked when all others failed"
 
 
 async def test_a_conversation_sticks_but_not_to_one_who_rests(place: Place) -> None:
