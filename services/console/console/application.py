@@ -18,8 +18,8 @@ from console import api, pages
 from console.bodies import MISTYPED
 from console.description import described
 from console.entrance import API, Entrance
-from parley.envelope import told, unexpected
 from parley.errors import BadRequest, Failure, UnknownURL, WrongMethod
+from parley.responses import broken, refused, response
 
 VERSION: Final = version("parley")
 
@@ -67,10 +67,10 @@ def application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[dict[s
         # Its logs would quote exceptions, which may hold what we were sent; and to see that it is off costs it 15 us.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         exception_handlers={
-            Failure: _refused,
+            Failure: refused,
             RequestValidationError: _malformed,
             HTTPException: _not_served,
-            Exception: _broken,
+            Exception: broken,
         },
     )
     everything = APIRouter(prefix=API)
@@ -85,41 +85,36 @@ def _operation(route: APIRoute) -> str:
     return route.name
 
 
-async def _refused(_request: Request, failure: Exception) -> Response:
-    assert isinstance(failure, Failure)  # noqa: S101  # registered for Failure only
-    return _response(failure)
-
-
 async def _malformed(request: Request, problem: Exception) -> Response:
     """The first thing that is wrong, and where; never what was sent."""
     assert isinstance(problem, RequestValidationError)  # noqa: S101  # registered for it only
     error = problem.errors()[0]
     if error["type"] == "json_invalid":
-        return _response(BadRequest("The body is not valid JSON.", code="invalid_json"))
+        return response(BadRequest("The body is not valid JSON.", code="invalid_json"))
     kind = request.headers.get("content-type", "nothing")
     if isinstance(problem.body, bytes) and problem.body:  # it was not even looked at
         about = f"The body must be JSON, and say so (Content-Type: application/json, not {kind[:80]})."
-        return _response(BadRequest(about, code="invalid_json"))
+        return response(BadRequest(about, code="invalid_json"))
     within = error["ctx"]["place"] if error["type"] == MISTYPED else ()
     place = ".".join(str(part) for part in (*error["loc"][1:], *within))
     what = str(error["msg"]).removeprefix("Value error, ")
-    return _response(BadRequest(f"{place or 'The request'}: {what}.", param=place or None, code="invalid_value"))
+    return response(BadRequest(f"{place or 'The request'}: {what}.", param=place or None, code="invalid_value"))
 
 
 async def _not_served(request: Request, problem: Exception) -> Response:
     """The framework's own refusals, in OpenAI's envelope."""
     assert isinstance(problem, HTTPException)  # noqa: S101  # registered for HTTPException only
     if isinstance(problem.__cause__, Failure):  # raised while the body was read
-        return _response(problem.__cause__)
+        return response(problem.__cause__)
     method, path = request.method, request.url.path
     if problem.status_code == 405:
-        response = _response(WrongMethod(f"Not allowed to {method} on {path}."))
+        answer = response(WrongMethod(f"Not allowed to {method} on {path}."))
         known = dict(problem.headers or {}).get("Allow", "").split(", ")
-        response.headers["allow"] = ", ".join(sorted({*known, *_methods(path)}))
-        return response
+        answer.headers["allow"] = ", ".join(sorted({*known, *_methods(path)}))
+        return answer
     if problem.status_code == 404:
-        return _response(UnknownURL(f"Invalid URL ({method} {path})."))
-    return _response(BadRequest(str(problem.detail)))
+        return response(UnknownURL(f"Invalid URL ({method} {path})."))
+    return response(BadRequest(str(problem.detail)))
 
 
 def _methods(path: str) -> Iterator[str]:
@@ -127,12 +122,3 @@ def _methods(path: str) -> Iterator[str]:
     for route in (route for router in api.ROUTERS for route in router.routes):
         if isinstance(route, APIRoute) and route.path_regex.match(path.removeprefix(API)):
             yield from route.methods or ()
-
-
-async def _broken(request: Request, bug: Exception) -> Response:
-    return _response(unexpected(request.scope["state"]["request_id"]))
-
-
-def _response(failure: Failure) -> Response:
-    status, headers, body = told(failure)
-    return Response(body, status, {name.decode(): value.decode() for name, value in headers})

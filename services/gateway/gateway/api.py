@@ -22,9 +22,9 @@ from gateway.front import mirror
 from gateway.parts import Parts
 from gateway.reference import described
 from parley.catalog import Caller
-from parley.envelope import told, unexpected
 from parley.errors import BadRequest, Failure, ModelNotFound, UnknownURL, WrongMethod
 from parley.metrics import CONTENT_TYPE
+from parley.responses import broken, refused, response
 
 VERSION: Final = version("parley")
 _CREATED: Final = 1767225600
@@ -121,11 +121,6 @@ async def index() -> dict[str, Any]:
 # --- what is not here ---------------------------------------------------------------------------------------------
 
 
-async def _refused(_request: Request, failure: Exception) -> Response:
-    assert isinstance(failure, Failure)  # noqa: S101  # registered for Failure only
-    return _response(failure)
-
-
 async def _not_served(request: Request, problem: Exception) -> Response:
     """The framework's own refusals, in OpenAI's envelope."""
     assert isinstance(problem, HTTPException)  # noqa: S101  # registered for HTTPException only
@@ -134,22 +129,13 @@ async def _not_served(request: Request, problem: Exception) -> Response:
     if problem.status_code == 405:
         if method == "OPTIONS":
             return Response(status_code=204, headers={"allow": f"{allow}, OPTIONS"})
-        response = _response(WrongMethod(f"Not allowed to {method} on {path}."))
-        response.headers["allow"] = f"{allow}, OPTIONS"
-        return response
+        answer = response(WrongMethod(f"Not allowed to {method} on {path}."))
+        answer.headers["allow"] = f"{allow}, OPTIONS"
+        return answer
     if problem.status_code == 404:
         about = " It is not offered here yet; use /v1/chat/completions." if path.rstrip("/") in _NOT_YET else ""
-        return _response(UnknownURL(f"Invalid URL ({method} {path}).{about}"))
-    return _response(BadRequest(str(problem.detail)))
-
-
-async def _broken(request: Request, bug: Exception) -> Response:
-    return _response(unexpected(request.scope["state"]["request_id"]))
-
-
-def _response(failure: Failure) -> Response:
-    status, headers, body = told(failure)
-    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+        return response(UnknownURL(f"Invalid URL ({method} {path}).{about}"))
+    return response(BadRequest(str(problem.detail)))
 
 
 # --- the application ----------------------------------------------------------------------------------------------
@@ -188,7 +174,7 @@ def application(
         default_response_class=JSONResponse,
         # Its logs would quote exceptions, which may hold what we were sent; and to see that it is off costs it 15 us.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        exception_handlers={Failure: _refused, HTTPException: _not_served, Exception: _broken},
+        exception_handlers={Failure: refused, HTTPException: _not_served, Exception: broken},
     )
     # The entrance takes the short cut; this route knows which methods there are.
     app.router.routes.append(Route(_CHAT, Chat(), methods=["POST"]))
