@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from parley.catalog import Timeouts, Upstream
 from parley.chat.events import Event
@@ -59,7 +60,9 @@ class Credential:
         plans = upstream.credentials
         known = [*self.parts.values(), *(part for plan in plans for part in plan.parts.values())]
         known += [proxy for proxy in (self.proxy, upstream.proxy, *(plan.proxy for plan in plans)) if proxy]
-        failure.keep_out(lambda text: without(text, [secret.reveal() for secret in known]))
+        addresses = [upstream.base_url, self.base_url, *(plan.base_url for plan in plans)]
+        sent = [*_headers(upstream), *(text for address in addresses if address for text in _signing_in(address))]
+        failure.keep_out(lambda text: without(text, [*(secret.reveal() for secret in known), *sent]))
 
     @contextmanager
     def unsaid(self, upstream: Upstream) -> Iterator[None]:
@@ -69,6 +72,21 @@ class Credential:
         except Failure as failure:
             self.keep_out_of(failure, upstream)
             raise
+
+
+def _headers(upstream: Upstream) -> Iterator[str]:
+    """Headers of the operator's own: any of them may be one that signs in."""
+    said = upstream.options.get("headers")
+    yield from (value for value in said.values() if isinstance(value, str)) if isinstance(said, Mapping) else ()
+
+
+def _signing_in(address: str) -> Iterator[str]:
+    """What an address holds besides a place: a user with a password, a key in its query."""
+    if "@" not in address and "?" not in address:
+        return
+    parts = urlsplit(address)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    yield from (unquote(text) for text in (password or user, *(value for _, value in parse_qsl(parts.query))) if text)
 
 
 @dataclass(frozen=True, slots=True)

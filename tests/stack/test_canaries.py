@@ -6,11 +6,9 @@ can stand. One stack goes through all of it; then its answers, logs, files, proc
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
-import secrets
 import subprocess
 import sys
 import time
@@ -37,38 +35,11 @@ from parley.transports.http import HTTP
 from parley.transports.websocket import WebSockets
 from tests.contents import contents, spelled
 from tests.servers import RedisServer
+from tests.stack.canaries import Canaries
+from tests.stack.operating import TOLD, Operator
 from tests.stack.rests import forget_rests
 from tests.stack.running import Stack, until
 from tests.upstreams.running import Emulator
-
-
-class Canaries:
-    """Secrets that are recognised wherever they turn up, also in part or in another spelling."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, str] = {}
-        self._songs: dict[str, str] = {}
-
-    def __getitem__(self, name: str) -> str:
-        """The canary of this name: the same text every time."""
-        if name not in self._made:
-            self._songs[name] = secrets.token_hex(16)
-            self._made[name] = f"{name}-{self._songs[name]}"
-        return self._made[name]
-
-    def heard_in(self, output: bytes) -> list[str]:
-        """Names of the canaries that can be heard in this output."""
-        text = output.decode("latin-1").lower()
-        return [name for name, song in self._songs.items() if any(cry in text for cry in _cries(song))]
-
-
-def _cries(song: str) -> Iterable[str]:
-    """Either half of it gives it away; so does base64, wherever it begins."""
-    yield song[:16]
-    yield song[16:]
-    for before in ("", "x", "xx"):
-        yield base64.b64encode((before + song).encode()).decode()[4:-4].lower()
-
 
 canaries = Canaries()
 WORDS = "the words of a conversation are nobody's affair"
@@ -85,6 +56,8 @@ class Haul:
     """Codes of the failures that callers saw."""
     used: set[str] = field(default_factory=set)
     """Canaries that reached an upstream."""
+    issued: list[str] = field(default_factory=list)
+    """Canaries that are keys which were given out."""
 
 
 class Sung(NamedTuple):
@@ -197,19 +170,21 @@ class Run:
         self.haul = Haul()
         self._answers: list[bytes] = []
 
-    def call(self, method: str, path: str, key: str | None = None, **more: Any) -> httpx.Response:
-        """One request, whose answer is kept with its head."""
+    def call(
+        self, method: str, path: str, key: str | None = None, *, issues: bool = False, **more: Any
+    ) -> httpx.Response:
+        """One request, whose answer is kept with its head; if it `issues` a key, without that key, said once."""
         headers = {"authorization": f"Bearer {canaries['master'] if key is None else key}"} if key != "" else {}
-        response = self.http.request(method, path, headers=headers, **more)
+        response = self.http.request(method, path, headers=headers | more.pop("headers", {}), **more)
         head = [f"{name}: {value}".encode() for name, value in response.headers.items()]
-        self._answers.append(b"\n".join([*head, response.content]))
+        content = response.content.replace(response.json()["key"].encode(), b"", 1) if issues else response.content
+        self._answers.append(b"\n".join([*head, content]))
         return response
 
-    def ask(self, model: str, *, stream: bool = False) -> httpx.Response:
+    def ask(self, model: str, key: str | None = None, *, stream: bool = False) -> httpx.Response:
         messages = [{"role": "user", "content": f"!say:{WORDS}"}]
-        answer = self.call(
-            "POST", "/v1/chat/completions", json={"model": model, "messages": messages, "stream": stream}
-        )
+        body = {"model": model, "messages": messages, "stream": stream}
+        answer = self.call("POST", "/v1/chat/completions", key, json=body)
         self.haul.codes |= set(codes_in(answer))
         return answer
 
@@ -238,12 +213,16 @@ def haul() -> Iterator[Haul]:
         enter = running.enter_context
         store = enter(RedisServer(password=canaries["redis"], persistent=True))
         stand_ins = {name: enter(Emulator(name)) for name in ("openai", "h2ogpte", "gptomni")}
+        stand_ins["operated"] = enter(Emulator("openai"))
         accept(stand_ins)
-        stack = enter(Stack(environment(store, stand_ins), gateways=1, files={"parley.yaml": parley_yaml(stand_ins)}))
+        files = {"parley.yaml": parley_yaml(stand_ins), "model-config.json": model_config(stand_ins)}
+        variables = environment(store, stand_ins)
+        stack = enter(Stack(variables, gateways=1, console=True, files=files))
         run = Run(stack, enter(httpx.Client(base_url=stack.url, timeout=60, trust_env=False)), stand_ins)
         all_goes_well(run)
         all_goes_wrong(run)
         behind_the_scenes(run)
+        is_operated(run, variables)
         run.haul.outputs |= dict(kept_in_redis(store.url))
         redis_goes_wrong(run, store)
         collect(run, store)
@@ -253,6 +232,7 @@ def haul() -> Iterator[Haul]:
 def accept(stand_ins: dict[str, Emulator]) -> None:
     """Let the canaries in."""
     stand_ins["openai"].set(keys=[canaries["openai_key"], canaries["hf_token"], canaries["proxied_key"]])
+    stand_ins["operated"].set(keys=[canaries["added_key"], canaries["old_key"]])
     stand_ins["gptomni"].set(cookies=[canaries["omni_cookie"]])
     login = {"session": canaries["h2o_cookie"], "csrf": canaries["h2o_csrf"], "username": "somebody"}
     stand_ins["h2ogpte"].set(logins=[login], api_keys=[canaries["h2o_key"]])
@@ -263,9 +243,11 @@ def environment(store: RedisServer, stand_ins: dict[str, Emulator]) -> dict[str,
     by_proxy = f"http://somebody:{canaries['env_proxy']}@127.0.0.1:{stand_ins['openai'].port}"
     return {
         "API_MASTER_KEY": canaries["master"],
+        "ADMIN_KEY": canaries["admin"],
         "PARLEY_SECRET": canaries["parley_secret"],
         "REDIS_URL": store.url,
         "LOG_LEVEL": "DEBUG",
+        "WRONG_KEYS_PER_MINUTE": "1000",  # revoked ones are tried until every gateway has heard
         "ATTEMPTS": "1",
         "MODELS_REFRESH_SECONDS": "1",
         "OPENAI_API_KEY": canaries["openai_key"],
@@ -285,7 +267,8 @@ def environment(store: RedisServer, stand_ins: dict[str, Emulator]) -> dict[str,
         "GPTOMNI_PER_MINUTE": "0",
         "GPTOMNI_CONCURRENCY": "0",
         "GPTOMNI_PROBE": "true",
-        "H2O_KEY": canaries["h2o_key"],  # these are for parley.yaml
+        "ALICE_KEY": canaries["alice_key"],  # these are for parley.yaml
+        "H2O_KEY": canaries["h2o_key"],
         "PROXIED_KEY": canaries["proxied_key"],
         "PROXY": f"somebody:{canaries['proxy']}@127.0.0.1:{ports.free(1)[0]}",  # where nobody listens
         "PROXIED_COOKIE": canaries["proxied_cookie"],
@@ -320,7 +303,13 @@ def parley_yaml(stand_ins: dict[str, Emulator]) -> str:
             "credentials": [{"value": TOKEN + "=${PROXIED_COOKIE}", "proxy": "http://${PROXY}"}],
         },
     ]
-    return json.dumps({"upstreams": entries})
+    return json.dumps({"upstreams": entries, "keys": [{"name": "alice", "key": "${ALICE_KEY}"}]})
+
+
+def model_config(stand_ins: dict[str, Emulator]) -> str:
+    """A key and a credential of openai-style-api's kind. Its file holds them in clear, as its operator wrote it."""
+    config = {"api_base": f"{stand_ins['operated'].url}/v1", "api_key": canaries["old_key"], "model": "demo-mini"}
+    return json.dumps([{"token": canaries["old_token"], "type": "openai", "config": config}])
 
 
 REAL = {
@@ -376,6 +365,29 @@ def behind_the_scenes(run: Run) -> None:
     time.sleep(3)  # its rounds come every half second, and slower after each failure
 
 
+def is_operated(run: Run, variables: dict[str, str]) -> None:
+    """The admin API and the command, and upstreams that sing of what was added by them."""
+    operator = Operator(run.stack, run.call, canaries, variables, run.stand_ins["operated"].url)
+    operator.configures()
+    until(lambda: run.ask("added/demo-mini").status_code == 200, why="an upstream that was added does not answer")
+    for key in ("alice_key", "old_token"):
+        assert run.ask("demo-mini", canaries[key]).status_code == 200, key
+    known = [canaries[name] for name in ("added_key", "added_header")]
+    run.sing("added/demo-mini", "operated", [song._replace(route="chat") for song in of_openai(" and ".join(known))])
+    for model in ("lost/demo-mini", "proxied/demo-mini"):
+        run.ask(model)
+        run.ask(model, stream=True)
+    forget_rests(run.store, "added")
+    operator.gives_out_keys(lambda key, model: run.ask(model, key).status_code)
+    operator.errs()
+    operator.types()
+    operator.examines()
+    operator.moves()
+    operator.looks(run.ask("added/demo-mini").headers["x-request-id"])
+    run.haul.issued = operator.issued
+    run.haul.outputs |= operator.outputs
+
+
 def redis_goes_wrong(run: Run, store: RedisServer) -> None:
     """Another password, then nobody there."""
     with redis.Redis.from_url(store.url) as line:
@@ -396,6 +408,8 @@ def redis_goes_wrong(run: Run, store: RedisServer) -> None:
 def kept_in_redis(url: str) -> Iterator[tuple[str, bytes]]:
     """Every key as it is read and as it is dumped, and what Redis says of itself."""
     with redis.Redis.from_url(url) as line:
+        line.config_set("rdbcompression", "no")  # so that a search finds what is in a dump
+        line.save()
         for key, held in contents(url):
             dumped: Any = line.dump(key)
             yield f"redis: {key}", b"\n".join([held, dumped or b""])
@@ -409,11 +423,11 @@ def collect(run: Run, store: RedisServer) -> None:
     haul, stack = run.haul, run.stack
     haul.outputs["answers"] = run.answers
     for path in [*stack.folder.rglob("*"), *Path(store._folder).rglob("*")]:
-        if path.is_file():
+        if path.is_file() and path.name != "model-config.json":
             haul.outputs[f"file: {path.name}"] = haul.outputs.get(f"file: {path.name}", b"") + path.read_bytes()
-    for part in [stack.nginx, *stack.gateways, *stack.keepers]:
+    for part in [stack.nginx, *stack.gateways, *stack.keepers, *stack.consoles]:
         haul.outputs[f"arguments: {part.name}"] = Path(f"/proc/{part.pid}/cmdline").read_bytes()
-    for part in [*stack.gateways, *stack.keepers]:
+    for part in [*stack.gateways, *stack.keepers, *stack.consoles]:
         haul.outputs[f"metrics: {part.name}"] = httpx.get(f"{part.url}/metrics").raise_for_status().content
     seen = json.dumps([stand_in.stats() for stand_in in run.stand_ins.values()])
     haul.used = set(canaries.heard_in(seen.encode()))
@@ -437,9 +451,21 @@ def test_no_answer_repeats_a_secret(haul: Haul) -> None:
 def test_no_file_and_no_log_holds_a_secret(haul: Haul) -> None:
     """The logs at DEBUG, nginx's configuration, parley.yaml, the state folder, Redis' append-only file."""
     quiet(haul, "file: ")
-    logs = {"gateway-1.log", "keeper-1.log", "nginx.log", "nginx.conf", "parley.yaml"}
+    logs = {"gateway-1.log", "keeper-1.log", "console-1.log", "nginx.log", "nginx.conf", "parley.yaml", "archive.json"}
     assert {f"file: {name}" for name in logs} <= haul.outputs.keys()
-    assert any(name.endswith(".aof") and output for name, output in haul.outputs.items())
+    for kind in (".aof", "dump.rdb"):
+        assert any(name.endswith(kind) and output for name, output in haul.outputs.items())
+
+
+def test_no_command_repeats_a_secret(haul: Haul) -> None:
+    quiet(haul, "command: ")
+    assert sum(name.startswith("command: ") for name in haul.outputs) > 2 * len(TOLD)
+
+
+def test_a_key_that_was_issued_was_shown_once(haul: Haul) -> None:
+    """The searches above hear it anywhere but where it was made, in the answer or the output that it was cut from."""
+    assert len(haul.issued) == 5
+    assert canaries.heard_in(canaries[haul.issued[0]].encode()) == [haul.issued[0]]
 
 
 def test_redis_holds_no_secret_in_clear(haul: Haul) -> None:
@@ -469,7 +495,7 @@ def test_nobodys_words_are_kept(haul: Haul) -> None:
 
 def test_the_canaries_were_where_they_could_sing(haul: Haul) -> None:
     """Else this file would prove nothing: they reached the upstreams, and every kind of failure was met."""
-    assert haul.used >= {"openai_key", "omni_cookie", "omni_other", "h2o_key"}
+    assert haul.used >= {"openai_key", "omni_cookie", "omni_other", "h2o_key", "added_key", "old_key"}
     assert haul.codes >= {
         "upstream_authentication_error", "rate_limit_exceeded", "insufficient_quota", "context_length_exceeded",
         "upstream_challenge", "upstream_error", "upstream_malformed", "upstream_truncated", "upstream_empty",
@@ -533,10 +559,10 @@ def test_a_refused_configuration_shows_no_secret(which: str, tmp_path: Path, mon
     assert str(refused.value) and not canaries.heard_in(str(refused.value).encode()), refused.value
 
 
-@pytest.mark.parametrize("service", ["gateway", "keeper"])
+@pytest.mark.parametrize("service", ["gateway", "keeper", "console"])
 def test_a_refused_start_shows_no_secret(service: str, tmp_path: Path) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    address = {"GATEWAY_BIND": f"127.0.0.1:{ports.free(1)[0]}"}
+    address = {"GATEWAY_BIND": f"127.0.0.1:{ports.free(1)[0]}", "ADMIN_KEY": canaries["admin"]}
     done = subprocess.run(
         [sys.executable, "-m", service],
         cwd=tmp_path,

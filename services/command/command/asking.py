@@ -35,9 +35,11 @@ class Front:
         try:
             self._http = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
         except (httpx.InvalidURL, ValueError) as problem:
-            raise Misused(f"{url!r} is no address such as http://127.0.0.1:8088.") from problem
+            raise Misused("This is no address such as http://127.0.0.1:8088.") from problem
+        if self._http.base_url.userinfo:
+            raise Misused("The address of Parley has no user and no password in it; its keys are ADMIN_KEY and others.")
         if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
-            raise Misused(f"{url!r} is no address such as http://127.0.0.1:8088.")
+            raise Misused("This is no address such as http://127.0.0.1:8088.")
 
     def close(self) -> None:
         """Hang up."""

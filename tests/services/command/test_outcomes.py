@@ -105,6 +105,15 @@ def test_no_address(nowhere: Parley, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "is no address such as" in nowhere("keys", "list", "--url", url, code=2).err
 
 
+@pytest.mark.parametrize("url", ["http://me:canary-1@127.0.0.1:1", "http://me:canary-1@[", "ftp://me:canary-1@host"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(
+    nowhere: Parley, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("ADMIN_KEY", KEY)
+    said = nowhere("keys", "list", "--url", url, code=2)
+    assert "ddress" in said.err and "canary" not in said.err + said.out
+
+
 def test_where_and_which_key_come_from_env_file_too(
     nowhere: Parley, console: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from parley.configuration.keys import digest
 from tests.contents import contents
 from tests.servers import RedisServer
 from tests.services.console.conftest import Console, Consoles, app
-from tests.stack.test_canaries import Canaries
+from tests.stack.canaries import Canaries
 
 ANY = {"If-Match": "*"}
 BESIDE = {"proxy", "base_url", "timeouts", "limits", "disabled"}
