@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import cloudscraper
@@ -276,6 +277,9 @@ def _scraper(challenges: bool) -> requests.Session:
     )
     scraper.headers["User-Agent"] = agent
     scraper.trust_env = False  # proxies come with the credential, never from the process's environment
+    scraper.verify = (
+        os.environ.get("SSL_CERT_FILE") or True
+    )  # whom an operator trusts beside, as the other transports do
     if not challenges:  # the library remembers in a cookie that it did what was asked; the session ends with the answer
         scraper.cookies.set_policy(_Nothing())
     return scraper
@@ -302,6 +306,8 @@ def _run(visit: _Visit, ask: _Ask, answer: _Answer) -> None:
 
 def _exchange(scraper: requests.Session, visit: _Visit, ask: _Ask, answer: _Answer) -> None:
     adapter: Any = scraper.get_adapter(ask.url)  # requests types its base only
+    if (ask.proxy or "").startswith("https:"):
+        adapter.cert_verify = partial(_vouched_for, adapter.cert_verify)
     manager = adapter.proxy_manager_for(ask.proxy) if ask.proxy else adapter.poolmanager
     manager.pool_classes_by_scheme = _POOLS_THROUGH_SOCKS if (ask.proxy or "").startswith("socks") else _POOLS
     silent = max(ask.timeouts.first_token, ask.timeouts.between_tokens)
@@ -321,6 +327,12 @@ def _exchange(scraper: requests.Session, visit: _Visit, ask: _Ask, answer: _Answ
         while not visit.left.is_set() and (piece := raw.read1(2**16, decode_content=True)):
             answer.piece(piece)
         answer.piece(None)
+
+
+def _vouched_for(check: Callable[..., None], connection: Any, _: str, *more: Any) -> None:
+    """Check who a proxy is, whatever is asked through it: by itself requests would show the proxy's password to anybody
+    where that is http."""
+    check(connection, "https:", *more)
 
 
 def _was_connected(problem: requests.exceptions.ConnectionError) -> bool:

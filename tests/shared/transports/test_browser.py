@@ -159,6 +159,22 @@ async def test_a_place_that_does_not_exist_is_unreachable(browser: Browser, url:
         await got(browser, "http://127.0.0.1:1/", proxy=url)
 
 
+async def test_the_way_to_a_proxy_may_be_encrypted(browser: Browser, certified: ssl.SSLContext):
+    async with playing(saying(CHUNKED + HELLO + END), certified) as stage:
+        assert await got(browser, "http://upstream.invalid/v1", proxy=stage.url) == b"hello"
+        assert stage.requests[0].startswith(b"POST http://upstream.invalid/v1 HTTP/1.1\r\n")
+
+
+async def test_a_proxy_that_nobody_vouches_for_is_told_nothing(
+    browser: Browser, certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with playing(saying(CHUNKED + HELLO + END), certified) as stage:
+        with pytest.raises(errors.Unreachable):
+            await got(browser, "http://upstream.invalid/v1", proxy=stage.url)
+        assert stage.requests == []
+
+
 async def test_silence_before_the_answer_and_in_it_ends(browser: Browser):
     short = Timeouts(connect=1.0, first_token=0.2, between_tokens=0.2)
     async with playing(saying()) as stage:

@@ -384,6 +384,23 @@ async def test_a_proxy_is_asked_instead_with_its_password(http: HTTP):
         assert b"proxy-authorization: basic dxnlcjpwyxnz" in request.lower()
 
 
+async def test_the_way_to_a_proxy_may_be_encrypted(http: HTTP, certified: ssl.SSLContext):
+    async with playing(saying(CHUNKED + HELLO + END), certified) as stage:
+        assert stage.url.startswith("https://")
+        assert await got(http, "http://upstream.invalid/v1", proxy=stage.url) == b"hello"
+        assert stage.requests[0].startswith(b"POST http://upstream.invalid/v1 HTTP/1.1\r\n")
+
+
+async def test_a_proxy_that_nobody_vouches_for_is_told_nothing(
+    http: HTTP, certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with playing(saying(CHUNKED + HELLO + END), certified) as stage:
+        with pytest.raises(errors.Unreachable):
+            await got(http, "http://upstream.invalid/v1", proxy=stage.url)
+        assert stage.requests == []
+
+
 @pytest.mark.parametrize("pieces", [(), (CHUNKED, HELLO)])
 async def test_leaving_an_answer_through_a_proxy_closes_the_connection_at_once(http: HTTP, pieces: tuple[bytes, ...]):
     async with playing(saying(*pieces)) as stage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import ssl
 import time
 
 import pytest
@@ -190,7 +191,8 @@ async def test_a_cancelled_handshake_closes_the_connection_at_once():
         assert await stage.left - begun < 0.1
 
 
-async def test_a_proxy_is_asked_for_a_tunnel():
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_is_asked_for_a_tunnel(certified: ssl.SSLContext, scheme: str):
     async def proxy(peer: Peer) -> None:
         head = await peer.asked()
         assert head.startswith(b"CONNECT upstream.invalid:80 HTTP/1.1\r\n")
@@ -198,7 +200,7 @@ async def test_a_proxy_is_asked_for_a_tunnel():
         await saying(frame(TEXT, b"a"), GOODBYE)(peer)
 
     async with (
-        playing(proxy) as stage,
+        playing(proxy, certified if scheme == "https" else None) as stage,
         WebSockets().connect("ws://upstream.invalid/ws", headers={}, timeouts=PATIENCE, proxy=stage.url) as socket,
     ):
         assert [message async for message in socket] == ["a"]
