@@ -197,6 +197,8 @@ class Caller:
     disabled: bool = False
     contents: bool = False
     """Whether what is said is logged, because an operator asked for it."""
+    defaults: Defaults = field(default_factory=dict)
+    """Fields of its requests where they do not say; these go before all other defaults."""
     issued: bool = False
     """Whether the key may be revoked while we run, so that it is only good while we hear of that."""
 

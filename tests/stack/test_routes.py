@@ -18,6 +18,7 @@ from tests.stack.running import Stack, until
 from tests.upstreams.running import Emulator
 
 NAMES = ("north", "south", "west")
+TIDY = "key-of-tidy-for-these-tests"
 CROWD = [f"sk-crowd-{n:02}" for n in range(20)]
 
 ROUTES: list[dict[str, Any]] = [
@@ -81,7 +82,8 @@ def running() -> Iterator[Place]:
             }
             for name, at in emulators.items()
         ]
-        file = {"parley.yaml": json.dumps({"upstreams": upstreams, "routes": ROUTES})}
+        keys = [{"name": "tidy", "key": TIDY, "defaults": {"temperature": 0.4, "top_k": 3}}]
+        file = {"parley.yaml": json.dumps({"upstreams": upstreams, "routes": ROUTES, "keys": keys})}
         yield Place(things.enter_context(Stack(gateways=4, files=file)), emulators)
 
 
@@ -229,6 +231,20 @@ def test_a_pattern_passes_the_name_on_and_defaults_yield_to_the_request(place: P
     assert arrived(temperature=0, extra_body={"top_k": 1}) == {
         "model": "demo-reasoner", "temperature": 0, "top_p": 0.5, "top_k": 1,
     }  # fmt: skip
+
+
+def test_defaults_of_a_key_go_before_those_of_where_it_asks(place: Place) -> None:
+    place.emulators["west"].set(strict=False)
+    client = openai.OpenAI(base_url=f"{place.stack.url}/v1", api_key=TIDY, max_retries=0)
+    for said, arrived in (
+        ({}, {"temperature": 0.4, "top_p": 0.5, "top_k": 3}),
+        ({"temperature": 1, "top_p": 0.1}, {"temperature": 1, "top_p": 0.1, "top_k": 3}),
+    ):
+        answer = client.chat.completions.create(
+            model="demo-reasoner", messages=[{"role": "user", "content": "!report"}], **said
+        )
+        body = json.loads(answer.choices[0].message.content or "")["body"]
+        assert {name: body.get(name) for name in arrived} == arrived
 
 
 async def test_a_crowd_whose_first_target_breaks_is_served_by_the_second(place: Place) -> None:

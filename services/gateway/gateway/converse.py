@@ -15,6 +15,7 @@ from gateway.trial import Trial
 from gateway.trim import Trim
 from parley.catalog import Caller
 from parley.chat.answer import Answer
+from parley.chat.defaults import filled
 from parley.chat.events import Event, Events, Usage
 from parley.chat.prompt import Prompt
 from parley.clock import monotonic
@@ -37,6 +38,8 @@ class Converse:
         What was said, by these events or through `tally.say`, is in `said`, too.
         """
         tally.caller, tally.model = caller.name, prompt.model
+        if caller.defaults:
+            prompt = filled(prompt, caller.defaults)
         choices = directory.choices(prompt, caller)
         if isinstance(choices[0], Choice):
             tally.route = choices[0].route

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, Field, IPvAnyNetwork, field_validator, model_validator
 
 from parley.catalog import Caller
-from parley.configuration.entries import STRICT
+from parley.configuration.entries import STRICT, DefaultsEntry
 from parley.configuration.limits import LimitsEntry
 from parley.settings import ConfigurationError, is_placeholder
 
@@ -72,6 +72,8 @@ class KeyFacts(BaseModel):
     """How much may be asked with it."""
     contents: bool = False
     """Whether what is said with it is logged."""
+    defaults: DefaultsEntry = {}
+    """Fields of its requests that are as here where a request does not say; before those of target, route, upstream."""
 
     @field_validator("expires")
     @classmethod
@@ -89,6 +91,7 @@ class KeyFacts(BaseModel):
             expires=min(ends, default=None),
             disabled=self.disabled,
             contents=self.contents,
+            defaults=self.defaults,
             issued=issued,
         )
 

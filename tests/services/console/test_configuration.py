@@ -291,6 +291,21 @@ async def test_a_key_is_told_once_changed_rotated_and_revoked(console: Console) 
     assert [row["name"] for row in (await console.get("keys"))["data"]] == ["alice"]
 
 
+async def test_a_key_has_defaults_whose_secrets_are_not_shown(console: Console) -> None:
+    defaults = {"temperature": 0.2, "tool_token": "a-secret-of-defaults"}
+    told = (await done(console, "POST", "keys", {"name": "bob", "defaults": defaults}, status=201)).json()
+    assert told["entry"]["defaults"]["temperature"] == 0.2 and "a-secret" not in json.dumps(told)
+    shown = (await console.get("keys/bob"))["entry"]["defaults"]
+    assert shown["tool_token"].startswith("masked:") and "a-secret" not in json.dumps(await console.get("config"))
+    await done(console, "PATCH", "keys/bob", {"defaults": {**shown, "temperature": 0.3}})
+    assert caller(console, told["key"]).defaults == {**defaults, "temperature": 0.3}
+    for wrong, says in (({"model": "x"}, "the caller's alone"), ({"temperature": 9}, "<= 2.0")):
+        error = await console.refused("PATCH", "keys/bob", 400, headers=ANY, json={"defaults": wrong})
+        assert says in error["message"] and error["param"].startswith("defaults")
+    error = await console.refused("POST", "keys", 400, headers=ANY, json={"name": "eve", "defaults": shown})
+    assert error["param"] == "defaults.tool_token"
+
+
 async def test_a_key_of_the_file_is_known_by_its_name(console: Console) -> None:
     told = await console.get("keys/alice")
     assert (told["source"], told["prefix"], told["entry"]) == ("file", "", {"owner": "Alice", "models": ["smart"]})

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.api.entries import Entry, origin
+from console.api.entries import Entry, origin, shown
 from console.bodies import Patch, Shown, Written
 from console.editing import Editing, InForce, existing
+from console.editor import Editor
 from console.listing import Page, Paging, page
+from console.parts import Here
 from console.refusals import NotNow
 from parley.clock import now
 from parley.configuration.editing import edits
@@ -82,9 +84,9 @@ _EXAMPLES: Any = {
 
 
 @router.get("/keys")
-async def list_keys(seen: InForce, query: Annotated[KeysQuery, Query()]) -> Page[Key]:
+async def list_keys(seen: InForce, query: Annotated[KeysQuery, Query()], here: Here) -> Page[Key]:
     """All keys, by name."""
-    rows = (Key(**_row(seen.view, name)) for name in seen.view.document["keys"])
+    rows = (Key(**_row(here.editor, seen.view, name)) for name in seen.view.document["keys"])
     return page(
         (one for one in rows if query.owner in (None, one.entry.get("owner", ""))), query, lambda one: (one.name,)
     )
@@ -101,21 +103,22 @@ async def create_key(
 
     def edit(view: View) -> edits.Changes:
         try:
-            new = issued(view, name, facts, now=now())
+            said = change.editor.masks.taken_off(("keys", name), facts, None)
+            new = issued(view, name, said, now=now())
         except NameTaken:
             raise NotNow(f"There is a key '{name}' already.", param="name") from None
         made[:] = [new.key]
         return new.changes
 
     seen = await change("key.create", name, edit, ("keys", name))
-    return IssuedKey(key=made[-1].reveal(), **_row(seen.view, name))
+    return IssuedKey(key=made[-1].reveal(), **_row(change.editor, seen.view, name))
 
 
 @router.get("/keys/{name}")
-async def get_key(name: Name, seen: InForce) -> Key:
+async def get_key(name: Name, seen: InForce, here: Here) -> Key:
     """One key, without the key itself."""
     existing(seen.view, ("keys", name))
-    return Key(**_row(seen.view, name))
+    return Key(**_row(here.editor, seen.view, name))
 
 
 @router.patch("/keys/{name}")
@@ -125,10 +128,11 @@ async def patch_key(name: Name, patch: Annotated[dict[str, Any], Patch(KeyFacts)
 
     def edit(view: View) -> edits.Changes:
         existing(view, place)
-        return changed_key(view, name, patch, now=now())
+        said = change.editor.masks.taken_off(place, patch, view.entry(place))
+        return changed_key(view, name, said, now=now())
 
     seen = await change("key.patch", name, edit, place)
-    return Key(**_row(seen.view, name))
+    return Key(**_row(change.editor, seen.view, name))
 
 
 @router.post("/keys/{name}/rotate")
@@ -144,7 +148,7 @@ async def rotate_key(name: Name, how: Rotation, change: Editing) -> IssuedKey:
         return new.changes
 
     seen = await change("key.rotate", name, edit, place, grace=how.grace)
-    return IssuedKey(key=made[-1].reveal(), **_row(seen.view, name))
+    return IssuedKey(key=made[-1].reveal(), **_row(change.editor, seen.view, name))
 
 
 @router.delete("/keys/{name}", status_code=204)
@@ -159,9 +163,9 @@ async def delete_key(name: Name, change: Editing) -> None:
     await change("key.delete", name, edit, place)
 
 
-def _row(view: View, name: str) -> dict[str, Any]:
+def _row(editor: Editor, view: View, name: str) -> dict[str, Any]:
     place = ("keys", name)
-    kept = view.entry(place)
+    kept = shown(editor, view, place)
     previous = kept.get("previous") or {}
     return {
         "name": name,

@@ -48,7 +48,8 @@ class Masks:
         if place[0] == "credentials":
             return {name: self._of_credential(name, said) for name, said in entry.items()}
         if place[0] == "keys":
-            return _of_key(entry, self.mask)
+            shown = _of_key(entry, self.mask)
+            return {**shown, "defaults": self._walked(entry["defaults"])} if "defaults" in entry else shown
         return self._walked(entry)
 
     def document(self, document: Mapping[str, Any]) -> Described:
