@@ -277,9 +277,7 @@ def _scraper(challenges: bool) -> requests.Session:
     )
     scraper.headers["User-Agent"] = agent
     scraper.trust_env = False  # proxies come with the credential, never from the process's environment
-    scraper.verify = (
-        os.environ.get("SSL_CERT_FILE") or True
-    )  # whom an operator trusts beside, as the other transports do
+    scraper.verify = os.environ.get("SSL_CERT_FILE") or True  # whom the operator trusts, as in the other transports
     if not challenges:  # the library remembers in a cookie that it did what was asked; the session ends with the answer
         scraper.cookies.set_policy(_Nothing())
     return scraper
