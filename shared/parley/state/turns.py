@@ -55,9 +55,7 @@ async def in_turn(upstream: str, reply: list[Any], ask: Ask, renew: Renew) -> li
             case b"resting":
                 raise failure or _resting(upstream, reply[1], reply[2].decode())
             case b"full":
-                raise QueueFull(
-                    _FULL[reply[2]].format(upstream=upstream), retry_after=_seconds(reply[1], _COME_BACK)
-                )
+                raise QueueFull(_FULL[reply[2]].format(upstream=upstream), retry_after=_seconds(reply[1], _COME_BACK))
             case _:
                 return reply
         reply = await ask()
