@@ -62,13 +62,15 @@ def test_who_guesses_the_admin_key_is_sent_away_by_address(admin: httpx.Client) 
 
 
 def test_a_requests_attempts_are_found_by_the_id_of_its_answer(stack: Stack, admin: httpx.Client) -> None:
-    answer = stack.ask("find me")
+    answer = stack.ask("finde mich, größer")
     name = answer.headers["x-request-id"]
     until(lambda: admin.get(f"requests/{name}").status_code == 200)
     [found] = admin.get(f"requests/{name}").json()["data"]
-    assert [(attempt["upstream"], attempt["credential"]) for attempt in found["attempts"]] == [("echo", "open")]
+    [attempt] = found["attempts"]
+    said = len("finde mich, größer".encode())
+    assert (attempt["upstream"], attempt["credential"], attempt["bytes"]) == ("echo", "open", said)
     assert (found["record"]["status"], found["record"]["caller"]) == (200, "master")
-    assert "find me" not in json.dumps(found)
+    assert "mich" not in json.dumps(found)
 
 
 def test_who_holds_a_lease_is_seen_while_an_answer_runs(stack: Stack, admin: httpx.Client) -> None:

@@ -45,6 +45,8 @@ class Attempt:
     first_event: float | None = None
     ended: float | None = None
     events: int = 0
+    bytes: int = 0
+    """Of what it said to the caller, in UTF-8."""
     failure: Failure | None = None
     next: str = ""
     """Why another attempt followed; empty when none did."""
@@ -62,7 +64,7 @@ class Attempt:
             entry["first_event_ms"] = _ms(self.first_event - self.started)
         if self.ended is not None:
             entry["ms"] = _ms(self.ended - self.started)
-        entry["events"] = self.events
+        entry["events"], entry["bytes"] = self.events, self.bytes
         if (failure := self.failure) is not None:
             entry["failure"] = failure.reason
             entry["blames"] = failure.blames

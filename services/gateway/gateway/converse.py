@@ -69,6 +69,8 @@ class Converse:
             tally.usage = said.usage
             yield said.usage
         finally:
+            if tally.speaker is not None:
+                tally.speaker.bytes = said.size
             if tally.usage is None and tally.first_event is not None:  # hung up or broken off: what it came to by then
                 tally.usage = await counted(prompt, said)
 

@@ -14,11 +14,7 @@ _LONG = 20_000  # characters; counting more than that takes milliseconds, which 
 
 async def counted(prompt: Prompt, answer: Answer) -> Usage:
     """Count what was asked and what was said."""
-    said = "".join(
-        piece
-        for choice in answer.choices.values()
-        for piece in (*choice.text, *choice.thought, *choice.refusal, *(a for c in choice.calls for a in c.arguments))
-    )
+    said = "".join(answer.words())
     size = len(said) + sum(len(str(message.content or "")) for message in prompt.messages)
     if size > _LONG or not loaded():  # neither a long count nor the loading of the tables is to hold up other answers
         return await asyncio.to_thread(_count, prompt, said)

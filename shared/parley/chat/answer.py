@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,20 @@ class Answer:
                 choice.extra = _joined(choice.extra, event.fields)
             case Stop():
                 choice.finish = event.reason
+
+    def words(self) -> Iterator[str]:
+        """All that was said, piece by piece: answers, thoughts, refusals, and what calls are given."""
+        for choice in self.choices.values():
+            yield from choice.text
+            yield from choice.thought
+            yield from choice.refusal
+            for call in choice.calls:
+                yield from call.arguments
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that, in UTF-8."""
+        return len("".join(self.words()).encode(errors="replace"))
 
     @property
     def complete(self) -> bool:
