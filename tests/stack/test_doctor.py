@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -150,10 +150,12 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def reports(stack: Stack) -> dict[str, Report]:
     """What the doctor says of each broken front; some are examined at a time."""
-    few = asyncio.Semaphore(AT_A_TIME)
+    few, alone = asyncio.Semaphore(AT_A_TIME), asyncio.Lock()
 
     async def report(name: str, broken: Broken) -> tuple[str, Report]:
-        async with few, front(stack, broken.change) as url:
+        # A gateway breaks no more than a few connections in five seconds, for whoever asks.
+        breaks = bool({"takeover", "spread"} & set(broken.faults))
+        async with alone if breaks else nullcontext(), few, front(stack, broken.change) as url:
             return name, await examine(url, Secret(KEY), only=asked(broken), silence=broken.silence)
 
     async def examined() -> dict[str, Report]:

@@ -140,11 +140,15 @@ def judge_spread(seen: Collection[str], living: Collection[str], beyond: bool | 
 
 
 async def _asks_beyond(front: Front, replica: str) -> bool:
-    """Whether somebody else answers when that gateway does not."""
+    """Whether somebody else answers when that gateway does not; asked again if it was broken for others just now."""
     try:
-        return (await front.mirror("POST", content=b"{}", broken_at=replica)).reflection.replica != replica
+        seen = (await front.mirror("POST", content=b"{}", broken_at=replica)).reflection
+        if seen.spared:
+            await sleep(_SPARED_FOR)
+            seen = (await front.mirror("POST", content=b"{}", broken_at=replica)).reflection
     except Refused:
         return False
+    return seen.replica != replica
 
 
 def judge_balance(counts: Mapping[str, int], living: Collection[str], *, spread_out: bool) -> Check:
