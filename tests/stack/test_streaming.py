@@ -46,11 +46,13 @@ def test_chunks_paced_upstream_arrive_paced(world: tuple[Stack, dict[str, Emulat
     stack, _ = world
     words = "one two three four five six seven eight nine ten eleven twelve"
     ask = body(words, "echo", stream=True, metadata={"echo_delay_ms": "50"})
-    chunks = stack.client().chat.completions.create(**ask)
-    at = [time.monotonic() for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
-    gaps = [b - a for a, b in pairwise(at)]
-    assert len(gaps) >= 10
-    assert sum(gap > 0.02 for gap in gaps) >= len(gaps) * 0.9, f"chunks came in lumps: {gaps}"
+    for _ in range(3):  # behind a standstill of the machine chunks come in a lump, but not three times in a row
+        chunks = stack.client().chat.completions.create(**ask)
+        at = [time.monotonic() for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+        gaps = [b - a for a, b in pairwise(at)]
+        if paced := len(gaps) >= 10 and sum(gap > 0.02 for gap in gaps) >= len(gaps) * 0.9:
+            break
+    assert paced, f"chunks came in lumps: {gaps}"
 
 
 def test_a_first_token_later_than_every_proxys_patience_survives(world: tuple[Stack, dict[str, Emulator]]) -> None:
@@ -82,6 +84,14 @@ def test_a_hang_up_reaches_the_upstream_within_100_ms(
         upstream.set(first_delay=5.0 if moment == "before" else 0.0, piece_delay=0.2)
     else:
         upstream.set(first_delay=5.0 if moment == "before" else 0.0, piece_delay=0.2)
+    for _ in range(3):  # a machine that stands still is late, too, but not three times in a row
+        if soon := seconds_to_the_upstream(stack, upstream, model, stream, moment) < 0.1:
+            break
+    assert soon
+
+
+def seconds_to_the_upstream(stack: Stack, upstream: Emulator, model: str, stream: bool, moment: str) -> float:
+    """How long after a caller hung up the upstream noticed."""
     hangups = len(upstream.stats()["hangups"])
     payload = json.dumps(body("!say:" + "word " * 200, model, stream=stream)).encode()
     host, port = stack.url.removeprefix("http://").split(":")
@@ -97,7 +107,7 @@ def test_a_hang_up_reaches_the_upstream_within_100_ms(
             time.sleep(1.0)
         left = time.time()
     upstream.until(lambda stats: len(stats["hangups"]) > hangups, 5)
-    assert upstream.stats()["hangups"][-1]["at"] - left < 0.1
+    return float(upstream.stats()["hangups"][-1]["at"]) - left
 
 
 def test_an_upstream_that_breaks_off_is_an_error_in_the_stream_and_no_clean_stop(
