@@ -5,7 +5,9 @@ A file's tests run in one process, one after the other; those about one family o
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from functools import cache
 
 import httpx
@@ -17,11 +19,15 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 """In ids such as `tests/providers/test_contract.py::test_hello[h2ogpte/h2ogpte-guest]`."""
 
-_BETWEEN = re.compile(r"tests/stack/test_(keys_and_limits|routes)\.py")
+_BETWEEN = re.compile(r"tests/stack/test_(keys_and_limits|racing|routes)\.py")
 """A minute must pass between the first test of these and the last, which is marked as `late`."""
 
 _SHORT = ("echo", "openai", "h2ogpte", "gptomni")
 """The families under contract in `make test`; the others have `make test-providers`: each needs a stack of its own."""
+
+# Hundreds of processes are started: where nobody may keep what is compiled, each compiles everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Each of the many clients that tests make would read the machine's certificates anew: 25 ms, to ask loopback.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
