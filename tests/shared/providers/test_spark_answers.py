@@ -72,8 +72,8 @@ BODIES: dict[str, Told] = {
     "http-whole.json": [Text("晴。"), Usage(6, 2), Stop("stop")],
     "http-whole-call.json": BASEL_CALL,
     "http-whole-no-usage.json": [Text("晴。"), Stop("stop")],
-    "http-code-in-200.json": [errors.QuotaExhausted],
-    "http-error-in-200.json": [errors.QuotaExhausted],
+    "http-code-in-200.json": [errors.ModelExhausted],
+    "http-error-in-200.json": [errors.ModelExhausted],
 }
 
 
