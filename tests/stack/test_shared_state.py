@@ -98,7 +98,8 @@ async def test_the_pace_of_a_cookie_is_kept_by_all_replicas_together(world: Worl
     late = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
     assert len(answers) - len(late) == 6 and all(isinstance(a, openai.RateLimitError) or said(a) for a in answers)
     waits = [int(refused.response.headers["retry-after"]) for refused in late]
-    assert all(50 <= wait <= 60 for wait in waits), waits
+    # A moment is rounded up to the next millisecond, and a wait to the next second: one taken just now is free in 61.
+    assert all(50 <= wait <= 61 for wait in waits), waits
     assert time.monotonic() - began < 5, "nobody waits for a pace that lies beyond the queue's patience"
     assert upstream.stats()["counts"]["chat"] == 6
 
