@@ -148,6 +148,19 @@ def test_a_failed_test_ends_with_1(west: Parley) -> None:
     assert "there is none" in west("credentials", "test", "west", "nobody", code=1).err
 
 
+def test_who_cannot_be_tested_yet_says_nothing_of_the_others(west: Parley) -> None:
+    west("credentials", "add", "west", "main", stdin=SECRET)
+    entry = {"provider": "h2ogpte", "base_url": "http://127.0.0.1:9", "guests": 1}
+    west("upstreams", "put", "doors", "--from-file", "-", stdin=json.dumps(entry))
+    [place] = [row for row in west("credentials", "list").rows if row[0] == "doors"]
+    said = west("credentials", "test", code=1)
+    assert {tuple(row[:3]) for row in said.rows} >= {("doors", place[1], "not tried"), ("west", "main", "failed")}
+    assert "no guest has signed in yet" in said.out
+    (alone,) = west("credentials", "test", "doors", "--json").json
+    assert (alone["result"], alone["failure"]) == ("not_tried", None)
+    assert "no guest has signed in yet" in west("credentials", "test", "doors", place[1], code=1).err
+
+
 def test_an_upstream_is_added_changed_and_removed(parley: Parley) -> None:
     said = parley("upstreams", "put", "west", "--base-url", "http://127.0.0.1:9/v1", code=2)
     assert "a new one needs --provider" in said.err

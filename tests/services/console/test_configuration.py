@@ -44,6 +44,7 @@ async def done(
     more = {} if body is None else {"json": body}
     answer = await console.client.request(method, path, headers={"If-Match": match}, **more)
     assert answer.status_code == status, answer.text
+    assert status != 204 or (answer.content, "content-type" in answer.headers) == (b"", False)
     number = answer.headers["x-parley-revision"]
     assert answer.headers["etag"] == f'"r{number}"'
     assert console.parts.live.revision >= int(number), "it is in force when it is answered"

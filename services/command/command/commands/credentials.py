@@ -127,7 +127,13 @@ def test_credentials(wishes: Namespace, desk: Desk) -> int:
     for row in _joined(desk, wishes.upstream):
         if row["standing"] is None or wishes.alias not in (None, row["alias"]):
             continue
-        results.append(desk.front.send("POST", *_standing(row), "test"))
+        try:
+            results.append(desk.front.send("POST", *_standing(row), "test"))
+        except Refused as problem:
+            if wishes.alias is not None:
+                raise
+            # A guest who is not there yet, or one switched off a moment ago, says nothing of the others.
+            results.append(_not_tried(row, problem))
     if wishes.alias is not None and not results:
         raise Refused(f"{_name(wishes)} is not lent, or there is none.")
     if desk.telling.as_json:
@@ -229,10 +235,24 @@ def _rate(row: Mapping[str, Any]) -> Cell:
     return Toned(f"{rate:.0%} of {health['requests']:,}", "good" if rate > 0.95 else "odd" if rate > 0.5 else "bad")
 
 
+def _not_tried(row: Mapping[str, Any], why: Refused) -> dict[str, Any]:
+    place = {"upstream": row["upstream"], "alias": row["alias"]}
+    return {
+        "object": "credential.test",
+        **place,
+        "result": "not_tried",
+        "seconds": None,
+        "failure": None,
+        "why": str(why),
+    }
+
+
 def _result(one: Mapping[str, Any]) -> tuple[Cell, str, str]:
     took = "" if one["seconds"] is None else f"{one['seconds']:.2f} s"
     if one["result"] == "failed":
         return Toned("failed", "bad"), took, f"{one['failure']['message']} ({one['failure']['code']})"
     if one["result"] == "no_probe":
         return Toned("not tried", "faint"), took, "this provider knows no request that costs nothing"
+    if one["result"] == "not_tried":
+        return Toned("not tried", "faint"), took, one["why"]
     return Toned("ok", "good"), took, ""

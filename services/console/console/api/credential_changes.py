@@ -79,7 +79,7 @@ async def patch_credential(
     return _row(change, seen.view, upstream, alias)
 
 
-@router.delete("/upstreams/{upstream}/credentials/{alias}", status_code=204)
+@router.delete("/upstreams/{upstream}/credentials/{alias}", status_code=204, response_class=Response)
 async def delete_credential(upstream: Name, alias: Alias, change: Editing) -> None:
     """Take a credential away; also one of environment or file, which then stays away."""
     place = ("credentials", upstream, alias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.api.entries import Entry, origin, shown
@@ -151,7 +151,7 @@ async def rotate_key(name: Name, how: Rotation, change: Editing) -> IssuedKey:
     return IssuedKey(key=made[-1].reveal(), **_row(change.editor, seen.view, name))
 
 
-@router.delete("/keys/{name}", status_code=204)
+@router.delete("/keys/{name}", status_code=204, response_class=Response)
 async def delete_key(name: Name, change: Editing) -> None:
     """Revoke a key for good; also one of a file. What it used stays in the usage."""
     place = ("keys", name)

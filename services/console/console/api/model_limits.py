@@ -82,7 +82,7 @@ async def patch_model_limit(
     return _row(seen.view, model)
 
 
-@router.delete("/limits/models/{model:path}", status_code=204)
+@router.delete("/limits/models/{model:path}", status_code=204, response_class=Response)
 async def delete_model_limit(model: Pattern, change: Editing) -> None:
     """Take a limit away; also one of the file."""
     place = ("limits", model)

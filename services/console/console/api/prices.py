@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Response
 
 from console.api.entries import Entry, origin
 from console.bodies import Shown, Written
@@ -45,7 +45,7 @@ async def put_prices(
     return _row(seen.view)
 
 
-@router.delete("/prices", status_code=204)
+@router.delete("/prices", status_code=204, response_class=Response)
 async def delete_prices(change: Editing) -> None:
     """The file's table again."""
     await change("prices.delete", "", lambda view: edits.restored(view, _PLACE), _PLACE)

@@ -91,7 +91,7 @@ async def patch_route(
     return _row(change.editor, seen.view, model)
 
 
-@router.delete("/routes/{model:path}", status_code=204)
+@router.delete("/routes/{model:path}", status_code=204, response_class=Response)
 async def delete_route(model: Model, change: Editing) -> None:
     """Take a route away; also one of the file."""
     place = ("routes", model)

@@ -116,7 +116,7 @@ async def patch_upstream(
     return row(change.editor, seen.view, name)
 
 
-@router.delete("/upstreams/{name}", status_code=204)
+@router.delete("/upstreams/{name}", status_code=204, response_class=Response)
 async def delete_upstream(name: Name, change: Editing) -> None:
     """Take an upstream away, with its credentials; also one of environment or file. Routes must not need it."""
     place = ("upstreams", name)
