@@ -194,6 +194,8 @@ class Admission:
             asked.grant(admitted)
 
     def _admitted(self, request: Request, reply: Sequence[Any]) -> Admitted:
+        if reply[0] == b"refused":
+            self._shares.refused(request.scopes, reply[-1])
         if reply[0] != b"admitted":
             raise _refusal(request, reply)
         request.sure = True

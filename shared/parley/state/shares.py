@@ -1,7 +1,7 @@
 """Admitting while Redis is slow or gone: each process keeps to its share of what was left, so that no limit is passed.
 
-* What Redis said last counts: with every admission, and once a second of every scope that any process used. A scope
-  that was not spoken of for a day is idle. What a process admitted since then is taken off its own share.
+* What Redis said last counts: with every admission and refusal, and once a second of every scope that any process used.
+  A scope that was not spoken of for a day is idle. What a process admitted since then is taken off its own share.
 * In the window (minute, day, period of a budget) in which Redis last spoke, a process has its share of what was left
   then; later its share of the whole limit. What does not divide goes to the first processes in order of their names.
 * Places of answers under way never come back from other processes in this time: one's own, and a share of the free.
@@ -111,14 +111,15 @@ class Shares:
         parts = []
         for (name, limits), row in zip(scopes, rows, strict=True):
             known = self._told(name, moment)
-            numbers = tuple(row[7::2])
-            parts.append(self._enter(known, limits, amounts, moment, numbers))
-            known.minute.saw(row[0], row[1], moment)
-            known.day.saw(row[3], row[4], moment)
-            known.held, known.running_then = row[6], known.running
-            for budget, number, spent in zip(limits.budgets, numbers, row[8::2], strict=True):
-                known.purses[budget.unit, budget.period] = _Purse(number, spent)
+            parts.append(self._enter(known, limits, amounts, moment, tuple(row[7::2])))
+            self._full(known, limits, row, moment)
         return parts
+
+    def refused(self, scopes: Sequence[Scope], rows: Sequence[Sequence[int]]) -> None:
+        """Redis refused a request of ours, and replied how full its scopes are: others may have filled them."""
+        moment = monotonic()
+        for (name, limits), row in zip(scopes, rows, strict=True):
+            self._full(self._told(name, moment), limits, row, moment)
 
     # --- our own part -------------------------------------------------------------------------------------------------
 
@@ -156,6 +157,14 @@ class Shares:
                     purse.since += change.of(budget.unit)
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _full(self, known: _Known, limits: Limits, row: Sequence[int], moment: float) -> None:
+        """So full is a scope now, all that we admitted included."""
+        known.minute.saw(row[0], row[1], moment)
+        known.day.saw(row[3], row[4], moment)
+        known.held, known.running_then = row[6], known.running
+        for budget, number, spent in zip(limits.budgets, row[7::2], row[8::2], strict=True):
+            known.purses[budget.unit, budget.period] = _Purse(number, spent)
 
     def _told(self, name: str, moment: float) -> _Known:
         known = self._known.get(name)

@@ -158,6 +158,35 @@ async def test_what_others_used_is_known_and_what_nobody_used_is_whole(own_redis
             await recovered(one.line)
 
 
+async def test_who_was_refused_knows_that_others_used_it_up(own_redis):
+    still = Terms(lease=30, window=30, heartbeat=30, silence=40)  # nobody looks around, and nothing leaves
+    scopes = (
+        ("key:minute", Limits(requests_per_minute=8)),
+        ("key:today", money(80, "day")),
+        ("key:places", Limits(concurrency=8)),
+    )
+    async with four(own_redis, still) as gates:
+        running = []
+        for scope, limits in scopes:
+            running += (filled := await gates[0].fill(limits, scope=scope, cost=10))
+            assert len(filled) == 8
+            for one in gates[1:3]:
+                assert not await one.admits(limits, scope=scope, cost=10)
+        late = gates[3]
+        with own_redis.paused():
+            await down(gates)
+            for scope, limits in scopes:
+                assert not [one for one in gates[:3] if await one.admits(limits, scope=scope, cost=10)]
+                late_ones = await late.fill(limits, scope=scope, cost=10)
+                assert len(late_ones) == 2, "it could not know"
+                for admitted in late_ones:
+                    late.admission.release(admitted)
+        for admitted in running:
+            gates[0].admission.release(admitted)
+        for one in gates:
+            await recovered(one.line)
+
+
 async def test_without_a_look_around_nothing_is_admitted():
     with RedisServer() as server:
         server.kill()
