@@ -63,7 +63,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter turns: about two minutes, noisier")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts there")
-    parser.add_argument("--gateways", type=int, default=2, metavar="N", help="gateway processes (2)")
+    parser.add_argument("--gateways", type=int, metavar="N", help="gateway processes (one for each core measured)")
     parser.add_argument("--nginx", default="", metavar="PROGRAM", help="the plain nginx (the one that Parley uses)")
     parser.add_argument("--rehearse", action="store_true", help="a second plain nginx in Parley's place: the noise")
     parser.add_argument("--profile", action="store_true", help="profile one gateway under load instead of measuring")
@@ -86,8 +86,9 @@ def start(arguments: argparse.Namespace, open_things: contextlib.ExitStack) -> t
     if arguments.rehearse:
         parley = open_things.enter_context(subjects.plain_nginx(upstream.port, measured_cores, "parley"))
     else:
+        gateways = arguments.gateways or len(measured_cores or [0])
         parley = open_things.enter_context(
-            subjects.parley(upstream.port, measures.MODELS, measured_cores, load_cores, arguments.gateways)
+            subjects.parley(upstream.port, measures.MODELS, measured_cores, load_cores, gateways)
         )
     say("Parley is " + ", ".join(f"{len(pids)} {part}" for part, pids in parley.parts.items()))
     effort = measures.QUICK if arguments.quick else measures.FULL
@@ -180,8 +181,8 @@ def beside_the_table(facts: dict[str, Any]) -> str:
     longer = budget.slowness(facts)
     lines = [
         f"nginx needs {longer:.1f} times as long here as on the budget's machine (or less): so do its milliseconds.",
-        f"On {at['cores']} cores of {at['cpu']}, Python {at['python']}, nginx {at['nginx']}, {at['gateways']} gateway "
-        f"processes; {facts['took_seconds']:.0f} s.",
+        f"On {at['cores']} cores of {at['cpu']}, Python {at['python']}, nginx {at['nginx']}, gateway processes: "
+        f"{at['gateways']}; {facts['took_seconds']:.0f} s.",
         f"Unary requests a second, 32 at a time: {', '.join(rates)}. "
         f"Short streams a second: {facts['first_token']['highest']:,.0f}.",
         f"Parley's CPU by part, ms per request / per 1,000 chunks: {_by_part(unary['parley'], chunks['parley'])}.",

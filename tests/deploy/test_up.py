@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,9 +65,9 @@ def greeting(process: subprocess.Popen[str]) -> str:
 def offspring(pid: int) -> set[int]:
     """All processes below `pid`."""
     found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for facts in Path("/proc").glob("[0-9]*/stat"):
         try:
-            own, parent = int(stat.parent.name), int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            own, parent = int(facts.parent.name), int(facts.read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, IndexError):
             continue
         if parent == pid:
@@ -265,6 +267,29 @@ def test_for_programs_the_dead_stay_dead_until_they_are_asked_back(tmp_path: Pat
         assert again["gateways"][0]["pid"] != told["gateways"][0]["pid"]
         assert again["gateways"][1]["pid"] == told["gateways"][1]["pid"]
         assert answers(again["gateways"][0]["url"] + "/health/live")
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("plain", True), ("with a space", False), ("{}", False), ("deep" * 30, False)],
+    ids=["plain", "space", "braces", "long"],
+)  # fmt: skip
+def test_nginx_comes_by_a_socket_where_a_path_may_be_one(name: str, fits: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="parley-up-") as short:
+        state = Path(short, name)
+        with parley_up(Path(short), "--json", "--port", "0", *SMALL, "--state-dir", str(state)) as process:
+            told = described(process)
+            for url in (told["url"], told["gateways"][0]["url"]):
+                assert answers(f"{url}/health/live")
+            door = state / "gateway-1.sock"
+            if fits:
+                assert stat.filemode(door.stat().st_mode) == "srwx------", "nobody else comes past nginx"
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+        *_, record = [line for line in (state / "logs/nginx.log").read_text().splitlines() if "/health/live" in line]
+        assert json.loads(record)["gateway"] == (
+            f"unix:{door}" if fits else told["gateways"][0]["url"][len("http://") :]
+        )
+        assert not door.exists()
 
 
 def test_a_redis_of_the_operator_is_used_and_none_is_started(tmp_path: Path) -> None:

@@ -216,9 +216,11 @@ def configuration(stack: Stack) -> str:
     return (stack.folder / "state" / "nginx" / "nginx.conf").read_text()
 
 
-def address(part: Part) -> str:
-    assert part.url
-    return part.url.removeprefix("http://")
+def address(gateway: Part) -> str:
+    """As nginx.conf names it."""
+    door = gateway.log.parents[1] / f"{gateway.name}.sock"
+    assert gateway.url
+    return f"unix:{door}" if door.exists() else gateway.url.removeprefix("http://")
 
 
 def faults(report: Report) -> dict[str, str]:

@@ -24,7 +24,7 @@ def parser(*, asking: bool = True) -> ArgumentParser:
     )
     words = root.add_subparsers(title="commands", metavar="COMMAND")
     up_arguments(words.add_parser("up", help="the whole stack on this machine, in the foreground (`make run`)"))
-    words.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000)")
+    words.add_parser("gateway", help="one gateway (GATEWAY_BIND, else 127.0.0.1:8000; GATEWAY_SOCKET, too)")
     words.add_parser(
         "keeper", help="one keeper (/metrics at KEEPER_BIND, else 127.0.0.1:8001); --check: asks whether it is well"
     )

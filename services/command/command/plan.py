@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from command.parts import CannotStart, Part
 from command.surroundings import files, key_to_paste
 
 _HERE = "127.0.0.1"
+_SOCKET = re.compile(rb"[\w./+@-]{1,107}")
+"""A path that Linux takes for a socket, and that means nothing else in nginx.conf."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,19 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     tokens = Path({**settings, **told}.get("PARLEY_MODEL_CONFIG", "model-config.json")).is_file()
     patience = float(grace) + 8
 
+    sockets = [_socket(state / f"gateway-{number}.sock") for number, _ in enumerate(spare, start=1)]
     behind = [
         Part(
             name=f"gateway-{number}",
             argv=(sys.executable, "-m", "gateway"),
-            environment={**told, "GATEWAY_BIND": f"{_HERE}:{own}"},
+            environment={**told, "GATEWAY_BIND": f"{_HERE}:{own}", "GATEWAY_SOCKET": socket},
             address=(_HERE, own),
             is_ready=partial(ports.answers_http, _HERE, own),
             patience=patience,
         )
-        for number, own in enumerate(spare, start=1)
+        for number, (own, socket) in enumerate(zip(spare, sockets, strict=True), start=1)
     ]
+    doors = [f"unix:{socket}" if socket else door for door, socket in zip(_here(spare), sockets, strict=True)]
     keeping = [
         Part(
             name=f"keeper-{number}",
@@ -97,7 +102,7 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     in_front = _nginx(
         bind,
         port,
-        front.words(_listen(bind, port), _here(spare), settings, consoles=_here(desks)),
+        front.words(_listen(bind, port), doors, settings, consoles=_here(desks)),
         folder=state / "nginx",
         patience=patience,
     )
@@ -105,6 +110,11 @@ def draw(settings: Mapping[str, str], wishes: Wishes, state: Path, lock: int) ->
     rows = (first, (*behind, *keeping, *administration), (in_front,))
     admin = bool(desks) and "ADMIN_KEY" in settings
     return Plan(rows, _url(bind, port), port, redis_url, key_to_paste(settings), tokens, admin)
+
+
+def _socket(path: Path) -> str:
+    """Where a gateway listens for nginx; nothing, and nginx comes by TCP, where the path cannot be a socket's."""
+    return str(path) if _SOCKET.fullmatch(os.fsencode(path)) else ""
 
 
 def _here(own: Sequence[int]) -> list[str]:

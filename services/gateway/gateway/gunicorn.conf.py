@@ -19,7 +19,10 @@ gc.enable()
 wsgi_app = "gateway.app:create_app()"
 worker_class = "gateway.worker.GatewayWorker"
 # On a user's machine nobody else should reach a gateway past nginx; the image sets 0.0.0.0:8000.
-bind = os.environ.get("GATEWAY_BIND") or "127.0.0.1:8000"
+bind = [os.environ.get("GATEWAY_BIND") or "127.0.0.1:8000"]
+if _socket := os.environ.get("GATEWAY_SOCKET"):  # of an nginx on the same machine: a hop without TCP costs less
+    bind.append(f"unix:{_socket}")
+umask = 0o077  # the socket is our user's alone
 workers = int(os.environ.get("WEB_CONCURRENCY") or 1)  # replicas scale better than workers: nginx sees each of them
 backlog = 2048
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import count
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.delivery import PUT
 
+_by_socket = count(1)
+
 
 class GatewayProtocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Somebody connected. Who came by a Unix socket has no address; a number tells the connections apart."""
+        super().connection_made(transport)
+        if self.client is None:
+            self.client = ("unix", next(_by_socket))
 
     def on_headers_complete(self) -> None:
         """A request has come: uvicorn has made the cycle that will answer it."""
