@@ -153,6 +153,7 @@ def parley(
             "OPENAI_API_KEY": f"sk-bench-{secrets.token_hex(16)}",
             "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
             "API_MASTER_KEY": key,
+            "NGINX_WORKERS": str(len(cores or [0])),  # as the plain one has
         }
         command = [sys.executable, "-m", "command", "up", "--gateways", str(gateways), "--port", "0", "--json"]
         ready, errors = Path(folder, "ready"), Path(folder, "errors")

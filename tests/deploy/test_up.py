@@ -292,6 +292,16 @@ def test_nginx_comes_by_a_socket_where_a_path_may_be_one(name: str, fits: bool) 
         assert not door.exists()
 
 
+def test_nginx_gives_way_and_nobody_else_does(tmp_path: Path) -> None:
+    with parley_up(tmp_path, "--json", "--port", "0", *SMALL) as process:
+        told = described(process)
+        nginx = {told["nginx"]["pid"], *offspring(told["nginx"]["pid"])}
+        assert len(nginx) == 3, "a master and its workers"
+        policies = {pid: os.sched_getscheduler(pid) for pid in offspring(process.pid)}
+        assert {pid for pid, policy in policies.items() if policy == os.SCHED_BATCH} == nginx
+        assert set(policies.values()) == {os.SCHED_BATCH, os.SCHED_OTHER}
+
+
 def test_a_redis_of_the_operator_is_used_and_none_is_started(tmp_path: Path) -> None:
     port = ports.free(1)[0]
     server = subprocess.Popen([programs.redis_server(), "--port", str(port), "--save", "", "--dir", tmp_path],

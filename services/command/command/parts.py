@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -38,6 +39,8 @@ class Part:
     revivable: bool = True
     """Whether the stack lives on without it, and starts it again."""
     keep_open: tuple[int, ...] = ()
+    gives_way: bool = False
+    """Whether being woken is no reason to interrupt who runs on its core (SCHED_BATCH; Linux)."""
 
 
 class Running:
@@ -70,11 +73,25 @@ class Running:
                 stderr=asyncio.subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self.part.environment},
                 start_new_session=True,
-                preexec_fn=tethered(self.part.orphaned),  # one prctl, prepared before the fork
+                preexec_fn=self._prepared(),
                 pass_fds=self.part.keep_open,
             )
         finally:
             output.close()
+
+    def _prepared(self) -> Callable[[], None]:
+        """What the child does between fork and exec: a system call or two, prepared before the fork."""
+        tie = tethered(self.part.orphaned)
+        if not self.part.gives_way or sys.platform != "linux":
+            return tie
+        batch, plain = os.SCHED_BATCH, os.sched_param(0)
+
+        def prepare() -> None:
+            tie()
+            with suppress(OSError):  # where it is not allowed it only costs a little more
+                os.sched_setscheduler(0, batch, plain)
+
+        return prepare
 
     async def _shown(self) -> IO[bytes]:
         """A pipe of our own. With asyncio's, `wait` would last until every heir of it is gone: orphaned workers too."""

@@ -152,6 +152,7 @@ def _nginx(bind: str, port: int, words: Mapping[str, str], *, folder: Path, pati
         patience=patience,
         orphaned=signal.SIGTERM,  # a killed master would leave its workers listening
         revivable=False,
+        gives_way=True,  # a gateway that writes to several streams should not be interrupted by nginx after each
     )
 
 
