@@ -22,7 +22,7 @@ _FAMILY = re.compile(r"tests/providers/.*\[(?:.*-)?([a-z0-9_]+)/")
 _BETWEEN = re.compile(r"tests/stack/test_(keys_and_limits|racing|routes)\.py")
 """A minute must pass between the first test of these and the last, which is marked as `late`."""
 
-_SHORT = ("echo", "openai", "h2ogpte", "gptomni")
+_SHORT = ("echo", "openai")
 """The families under contract in `make test`; the others have `make test-providers`: each needs a stack of its own."""
 
 # Hundreds of processes are started: where nobody may keep what is compiled, each compiles everything anew.

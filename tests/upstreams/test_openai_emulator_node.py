@@ -13,6 +13,8 @@ from tests.node import run_node
 from tests.schema import check_completion, check_stream
 from tests.upstreams.running import Emulator
 
+pytestmark = pytest.mark.vendor
+
 CLIENT = Path(__file__).parents[1] / "node" / "openai_client.mjs"
 
 
