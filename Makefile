@@ -36,7 +36,7 @@ check: ## style, types, who imports whom; quick and offline
 	$(BIN)/lint-imports
 
 test: check ## check, and every test that needs no Docker and no vendor's client (ARGS="-k nginx")
-	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor and not provider" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests --ignore=tests/engine -m "not vendor and not provider" -n 3 --dist loadfile $(ARGS)
 
 test-providers: ## the contract of every provider, scene by scene, through the real front
 	@deploy/venv.sh test
