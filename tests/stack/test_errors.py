@@ -317,8 +317,10 @@ def test_an_upstream_is_asked_under_no_name_of_ours(world: tuple[Stack, Emulator
         ("echo?after=me", "echo"),
     ],
 )
-def test_a_model_by_its_name(http: httpx.Client, path: str, name: str) -> None:
-    until(lambda: "demo-mini" in http.get("/v1/models", headers=CASES["tools"].headers).text, 20, "no model was found")
+def test_a_model_by_its_name(world: tuple[Stack, Emulator], http: httpx.Client, path: str, name: str) -> None:
+    lists = [f"{gateway.url}/v1/models" for gateway in world[0].gateways]  # each hears of a discovery within a second
+    headers = CASES["tools"].headers
+    until(lambda: all("demo-mini" in http.get(url, headers=headers).text for url in lists), 20, "no model was found")
     answer = http.get(f"/v1/models/{path}", headers=CASES["tools"].headers)
     assert answer.status_code == 200, answer.text
     check_model(answer.json())
